@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# Where is what? Sourced by the scripts beside it, which then find everything from their own location.
+
+# shellcheck disable=SC2034 # each user takes what it needs
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+build=$root/build
+package=linux-source-6.12
+tested_version=$(cat "$root/ci/base-version")
+
+# The makes that are called here decide for themselves.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+say() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+die() {
+	say "$@"
+	exit 1
+}
+
+# Only one build at a time in one tree: with_lock NAME COMMAND…
+with_lock() {
+	local name=$1
+	shift
+	mkdir -p "$build"
+	(
+		flock 9
+		"$@" 9>&-
+	) 9>"$build/.$name.lock"
+}
