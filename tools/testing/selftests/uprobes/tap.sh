@@ -24,21 +24,21 @@ note() {
 }
 
 check() {
-	local name=$1 status=0
+	local tap_name=$1 tap_status=0
 	shift
-	"$@" || status=$?
-	[ "$status" = 0 ] || note "status $status of: $*"
-	tap_result "$status" "$name"
+	"$@" || tap_status=$?
+	[ "$tap_status" = 0 ] || note "status $tap_status of: $*"
+	tap_result "$tap_status" "$tap_name"
 }
 
 refute() {
-	local name=$1 status=0
+	local tap_name=$1 tap_status=0
 	shift
 	if "$@"; then
 		note "should have failed: $*"
-		status=1
+		tap_status=1
 	fi
-	tap_result "$status" "$name"
+	tap_result "$tap_status" "$tap_name"
 }
 
 equals() {
