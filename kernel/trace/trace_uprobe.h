@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * User-space probes as trace events: what the files share.
+ *
+ *	trace_uprobe_parse.c	what does a command say?
+ *	trace_uprobe_event.c	which events are there?
+ *	trace_uprobe_files.c	what stands in tracefs?
+ *	trace_uprobe_switch.c	which events are on?
+ *	trace_uprobe_perf.c	which perf events want an event's hits?
+ *	trace_uprobe_record.c	how does a hit become a record?
+ *
+ * trace_probe.c is used as a library: it turns a fetch argument into steps,
+ * keeps the names and types of the fields, and writes error_log. What it
+ * doesn't know, such as $latency, is rewritten before it is called.
+ *
+ * Locks: everything but a hit runs under event_mutex, outermost. Creation
+ * holds dyn_event_ops_mutex outside of it, because the library's error log is
+ * one for all.
+ */
+#ifndef _KERNEL_TRACE_TRACE_UPROBE_H
+#define _KERNEL_TRACE_TRACE_UPROBE_H
+
+#include <linux/dcache.h>
+#include <linux/path.h>
+#include <linux/percpu-defs.h>
+#include <linux/uprobes.h>
+
+#include "trace_dynevent.h"
+#include "trace_probe.h"
+
+#define TRACE_UPROBE_GROUP	"uprobes"
+
+/**
+ * enum trace_uprobe_kind - which moment an event records
+ * @TRACE_UPROBE_ENTRY: a thread arrives at the place; command `p`
+ * @TRACE_UPROBE_RETURN: the function that starts there returns; command `r`
+ */
+enum trace_uprobe_kind {
+	TRACE_UPROBE_ENTRY,
+	TRACE_UPROBE_RETURN,
+};
+
+/**
+ * enum trace_uprobe_word - fetch arguments that are not the library's
+ * @TRACE_UPROBE_LATENCY: `$latency`
+ *
+ * The library parses a placeholder; its first step then becomes
+ * FETCH_OP_EDATA with this number as parameter.
+ */
+enum trace_uprobe_word {
+	TRACE_UPROBE_LATENCY,
+};
+
+/*
+ * Mistakes of the user that the library has no text for; the texts are in
+ * trace_uprobe_parse.c. Continues the library's TP_ERR_ numbers, which fit
+ * into 8 bits.
+ */
+enum trace_uprobe_error {
+	TRACE_UPROBE_ERR_FIRST = 256,
+	TRACE_UPROBE_ERR_COMMAND = TRACE_UPROBE_ERR_FIRST,
+	TRACE_UPROBE_ERR_VERB,
+	TRACE_UPROBE_ERR_MANY_ARGS,
+	TRACE_UPROBE_ERR_PAST_END,
+	TRACE_UPROBE_ERR_RETURN_ONLY,
+	TRACE_UPROBE_ERR_WORD_TYPE,
+	TRACE_UPROBE_ERR_REFUSED,
+	TRACE_UPROBE_ERR_NOT_CODE,
+	TRACE_UPROBE_ERR_END,
+};
+
+/**
+ * struct trace_uprobe_place - PATH:OFFSET[%return][(REF)], cut up
+ * @filename: PATH; owned, freed by trace_uprobe_free_place()
+ * @offset: where in the file, in bytes
+ * @ref_ctr_offset: where in the file the semaphore is, 0 for none
+ * @is_return: %return was there
+ * @offset_column: where OFFSET begins in the text
+ * @error_column: when parsing failed: which character is wrong
+ * @error: and why, TP_ERR_*
+ */
+struct trace_uprobe_place {
+	char		*filename;
+	unsigned long	offset;
+	unsigned long	ref_ctr_offset;
+	bool		is_return;
+	int		offset_column;
+	int		error_column;
+	int		error;
+};
+
+/**
+ * struct trace_uprobe_command - one line that makes an event
+ * @argc: number of words
+ * @argv: the words as the user typed them: verb and name, place, arguments.
+ *	Borrowed from the caller.
+ * @kind: entry or return
+ * @place: the second word
+ * @group: group of the event; in @argv, @group_buf or constant
+ * @event: name of the event; in @argv or @event_buf
+ * @group_buf: room for @group
+ * @event_buf: room for @event
+ */
+struct trace_uprobe_command {
+	int				argc;
+	const char			**argv;
+	enum trace_uprobe_kind		kind;
+	struct trace_uprobe_place	place;
+	const char			*group;
+	const char			*event;
+	char				group_buf[MAX_EVENT_NAME_LEN];
+	char				event_buf[MAX_EVENT_NAME_LEN];
+};
+
+/**
+ * struct trace_uprobe_counts - what happened to one probe, on one CPU
+ * @entries: hits of the place that were wanted
+ * @returns: returns that were handled; stays 0 in an entry event
+ * @other: by enum uprobe_event_count: inherited, and missed by cause
+ *
+ * Written by this_cpu operations without a lock, so that a hit shares no
+ * cache line; a sum over the CPUs is exact when the targets are at rest.
+ */
+struct trace_uprobe_counts {
+	unsigned long	entries;
+	unsigned long	returns;
+	unsigned long	other[UPROBE_NR_COUNTS];
+};
+
+/**
+ * struct trace_uprobe - one probe of an event: what one command made
+ * @devent: in the list of dynamic events. event_mutex. Not in the list while
+ *	it belongs to a perf event that gave path and offset (local event).
+ * @consumer: what the core calls; registered while @uprobe is set
+ * @kind: entry or return; the same for all probes of an event
+ * @path: the file; holds it for the whole life
+ * @filename: the path as it was typed, for listings. Owned.
+ * @offset: where in the file
+ * @ref_ctr_offset: semaphore in the file, 0 for none
+ * @uprobe: the core's object while the event is on, else NULL. event_mutex.
+ * @counts: what happened so far
+ * @tp: the library's part: fields, and the event, which may have several
+ *	probes. Ends in a flexible array.
+ *
+ * Lives from its command to `-:`, or as long as the perf event. Handlers may
+ * use it until uprobe_unregister_sync() has returned.
+ */
+struct trace_uprobe {
+	struct dyn_event			devent;
+	struct uprobe_consumer			consumer;
+	enum trace_uprobe_kind			kind;
+	struct path				path;
+	char					*filename;
+	unsigned long				offset;
+	unsigned long				ref_ctr_offset;
+	struct uprobe				*uprobe;
+	struct trace_uprobe_counts __percpu	*counts;
+	struct trace_probe			tp;
+};
+
+/**
+ * struct trace_uprobe_hit - an entry or a return on its way to the buffers
+ * @tu: whose
+ * @regs: the thread's registers
+ * @func: address of the probed instruction in this process
+ * @call: the call that returns; NULL at entry
+ * @args: fetched arguments, or NULL as long as nobody asked for them
+ * @size: bytes in @args
+ * @lost: they could not be fetched for want of memory
+ *
+ * On the stack of the handler, for one hit.
+ */
+struct trace_uprobe_hit {
+	struct trace_uprobe		*tu;
+	struct pt_regs			*regs;
+	unsigned long			func;
+	const struct uprobe_call	*call;
+	void				*args;
+	int				size;
+	bool				lost;
+};
+
+/**
+ * struct trace_uprobe_entry_record - head of an entry event's record
+ * @ent: common fields
+ * @ip: address of the hit instruction
+ */
+struct trace_uprobe_entry_record {
+	struct trace_entry	ent;
+	unsigned long		ip;
+};
+
+/**
+ * struct trace_uprobe_return_record - head of a return event's record
+ * @ent: common fields
+ * @func: address of the function
+ * @ret_ip: where it returned to
+ */
+struct trace_uprobe_return_record {
+	struct trace_entry	ent;
+	unsigned long		func;
+	unsigned long		ret_ip;
+};
+
+static inline int trace_uprobe_head_size(enum trace_uprobe_kind kind)
+{
+	return kind == TRACE_UPROBE_RETURN ?
+	       sizeof(struct trace_uprobe_return_record) :
+	       sizeof(struct trace_uprobe_entry_record);
+}
+
+static inline struct trace_uprobe *trace_uprobe_of(struct trace_probe *tp)
+{
+	return container_of(tp, struct trace_uprobe, tp);
+}
+
+static inline struct trace_event_call *
+trace_uprobe_call(struct trace_uprobe *tu)
+{
+	return &tu->tp.event->call;
+}
+
+/* overlayfs: probes belong to the inode that is mapped, not to its cover */
+static inline struct inode *trace_uprobe_inode(const struct trace_uprobe *tu)
+{
+	return d_real_inode(tu->path.dentry);
+}
+
+/* The probe that speaks for an event: the oldest. */
+static inline struct trace_uprobe *
+trace_uprobe_of_call(struct trace_event_call *call)
+{
+	struct trace_probe *tp = trace_probe_primary_from_call(call);
+
+	return WARN_ON_ONCE(!tp) ? NULL : trace_uprobe_of(tp);
+}
+
+#define for_each_probe_of(tu, tp_) \
+	list_for_each_entry(tu, trace_probe_probe_list(tp_), tp.list)
+
+/* trace_uprobe_parse.c */
+int trace_uprobe_parse_place(const char *text,
+			     struct trace_uprobe_place *place);
+void trace_uprobe_free_place(struct trace_uprobe_place *place);
+int trace_uprobe_parse_command(int argc, const char **argv,
+			       struct trace_uprobe_command *cmd);
+int trace_uprobe_parse_args(const struct trace_uprobe_command *cmd,
+			    struct trace_uprobe *tu);
+void trace_uprobe_complain(const struct trace_uprobe_command *cmd, int word,
+			   int column, int error);
+void trace_uprobe_complain_line(const char *line, int column, int error);
+
+/* trace_uprobe_event.c */
+struct trace_uprobe *trace_uprobe_of_devent(struct dyn_event *ev);
+struct trace_uprobe *trace_uprobe_make(const char *group, const char *event,
+				       int nr_args,
+				       enum trace_uprobe_kind kind);
+int trace_uprobe_open_file(struct trace_uprobe *tu, const char *filename,
+			   unsigned long offset, int *error);
+int trace_uprobe_init_call(struct trace_uprobe *tu);
+void trace_uprobe_free(struct trace_uprobe *tu);
+void trace_uprobe_show(struct seq_file *m, struct trace_uprobe *tu);
+int trace_uprobe_command_line(const char *line);
+int trace_uprobe_remove_all(void);
+
+/* trace_uprobe_files.c */
+void trace_uprobe_sum_counts(const struct trace_uprobe *tu,
+			     struct trace_uprobe_counts *sum);
+
+/* trace_uprobe_switch.c */
+int trace_uprobe_install(struct trace_uprobe *tu);
+void trace_uprobe_uninstall(struct trace_uprobe *tu);
+bool trace_uprobe_wants_all(struct trace_probe *tp);
+int trace_uprobe_ask_again(struct trace_probe *tp, bool add);
+int trace_uprobe_reg(struct trace_event_call *call, enum trace_reg type,
+		     void *data);
+
+/* trace_uprobe_perf.c */
+void trace_uprobe_init_filter(struct trace_uprobe_filter *users);
+int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event);
+int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event);
+bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm);
+bool trace_uprobe_perf_wants_hit(struct trace_uprobe *tu);
+void trace_uprobe_perf_record(struct trace_uprobe_hit *hit);
+
+/* trace_uprobe_record.c */
+void trace_uprobe_set_handlers(struct trace_uprobe *tu);
+bool trace_uprobe_fetch(struct trace_uprobe_hit *hit);
+void trace_uprobe_fill(const struct trace_uprobe_hit *hit, void *record);
+void trace_uprobe_drop_scratch(void);
+extern struct trace_event_functions trace_uprobe_print_functions;
+extern struct trace_event_fields trace_uprobe_fields[];
+
+#endif /* _KERNEL_TRACE_TRACE_UPROBE_H */

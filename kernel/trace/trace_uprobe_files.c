@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What stands in tracefs about uprobe events?
+ *
+ *	uprobe_events	the commands; may be written, and fed back
+ *	uprobe_profile	event, hits and missed, in the columns of kprobe_profile
+ *	uprobe_missed	the same in full: one line for each probe, what was
+ *			missed by cause; a line of names in front
+ *
+ * All three list under event_mutex. For a return event a hit is a return.
+ */
+#include <linux/fs.h>
+#include <linux/percpu.h>
+#include <linux/security.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+
+#include "trace_uprobe.h"
+
+static const char *const count_names[] = {
+	[UPROBE_INHERITED]		= "inherited",
+	[UPROBE_MISSED_DEPTH]		= "depth",
+	[UPROBE_MISSED_MEMORY]		= "memory",
+	[UPROBE_MISSED_FAULT]		= "fault",
+	[UPROBE_MISSED_UNWOUND]		= "unwound",
+	[UPROBE_MISSED_DECLINED]	= "declined",
+	[UPROBE_MISSED_INSTALL]		= "install",
+	[UPROBE_MISSED_EXIT]		= "exit",
+	[UPROBE_MISSED_EXEC]		= "exec",
+	[UPROBE_MISSED_UNREGISTERED]	= "unregistered",
+	[UPROBE_MISSED_SHED]		= "shed",
+	[UPROBE_MISSED_NO_SITE]		= "no-site",
+};
+
+static_assert(ARRAY_SIZE(count_names) == UPROBE_NR_COUNTS);
+
+/**
+ * trace_uprobe_sum_counts - add the CPUs' counters up
+ * @tu: a probe
+ * @sum: filled in
+ */
+void trace_uprobe_sum_counts(const struct trace_uprobe *tu,
+			     struct trace_uprobe_counts *sum)
+{
+	const struct trace_uprobe_counts *c;
+	int cpu, i;
+
+	memset(sum, 0, sizeof(*sum));
+	for_each_possible_cpu(cpu) {
+		c = per_cpu_ptr(tu->counts, cpu);
+		sum->entries += READ_ONCE(c->entries);
+		sum->returns += READ_ONCE(c->returns);
+		for (i = 0; i < UPROBE_NR_COUNTS; i++)
+			sum->other[i] += READ_ONCE(c->other[i]);
+	}
+}
+
+/* ---- a list, shown in one of three ways --------------------------------- */
+
+/* With the head of the list, which stands for a line of names. */
+static void *list_start(struct seq_file *m, loff_t *pos)
+{
+	mutex_lock(&event_mutex);
+	return seq_list_start_head(&dyn_event_list, *pos);
+}
+
+static void list_stop(struct seq_file *m, void *v)
+{
+	mutex_unlock(&event_mutex);
+}
+
+/**
+ * struct listing - what a file shows
+ * @names: writes a line before the first event, or NULL
+ * @show: writes one event
+ */
+struct listing {
+	void (*names)(struct seq_file *m);
+	void (*show)(struct seq_file *m, struct trace_uprobe *tu);
+};
+
+static int list_show(struct seq_file *m, void *v)
+{
+	const struct listing *listing = m->private;
+	struct trace_uprobe *tu;
+
+	if (v == &dyn_event_list) {
+		if (listing->names)
+			listing->names(m);
+		return 0;
+	}
+	tu = trace_uprobe_of_devent(list_entry(v, struct dyn_event, list));
+	if (tu)
+		listing->show(m, tu);
+	return 0;
+}
+
+static const struct seq_operations list_ops = {
+	.start	= list_start,
+	.next	= dyn_event_seq_next,
+	.stop	= list_stop,
+	.show	= list_show,
+};
+
+static int open_listing(struct file *file, const struct listing *listing)
+{
+	int ret;
+
+	ret = security_locked_down(LOCKDOWN_TRACEFS) ?:
+	      seq_open(file, &list_ops);
+	if (!ret)
+		((struct seq_file *)file->private_data)->private =
+			(void *)listing;
+	return ret;
+}
+
+/* ---- uprobe_events ------------------------------------------------------ */
+
+static const struct listing commands = {
+	.show	= trace_uprobe_show,
+};
+
+/* To open it for writing with truncation removes all events. */
+static int events_open(struct inode *inode, struct file *file)
+{
+	int ret = security_locked_down(LOCKDOWN_TRACEFS);
+
+	if (!ret && (file->f_mode & FMODE_WRITE) && (file->f_flags & O_TRUNC))
+		ret = trace_uprobe_remove_all();
+	return ret ?: open_listing(file, &commands);
+}
+
+static ssize_t events_write(struct file *file, const char __user *text,
+			    size_t len, loff_t *pos)
+{
+	return trace_parse_run_command(file, text, len, pos,
+				       trace_uprobe_command_line);
+}
+
+static const struct file_operations events_file = {
+	.open		= events_open,
+	.release	= seq_release,
+	.read		= seq_read,
+	.write		= events_write,
+	.llseek		= seq_lseek,
+};
+
+/* ---- uprobe_profile ----------------------------------------------------- */
+
+static void show_profile(struct seq_file *m, struct trace_uprobe *tu)
+{
+	struct trace_uprobe_counts sum;
+	unsigned long missed = 0;
+	int i;
+
+	trace_uprobe_sum_counts(tu, &sum);
+	for (i = 0; i < UPROBE_NR_COUNTS; i++)
+		if (i != UPROBE_INHERITED)
+			missed += sum.other[i];
+	seq_printf(m, "  %-44s %15lu %15lu\n", trace_probe_name(&tu->tp),
+		   tu->kind == TRACE_UPROBE_RETURN ? sum.returns : sum.entries,
+		   missed);
+}
+
+static const struct listing profile = {
+	.show	= show_profile,
+};
+
+static int open_profile(struct inode *inode, struct file *file)
+{
+	return open_listing(file, &profile);
+}
+
+static const struct file_operations profile_file = {
+	.open		= open_profile,
+	.release	= seq_release,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+};
+
+/* ---- uprobe_missed ------------------------------------------------------ */
+
+static void show_names(struct seq_file *m)
+{
+	int i;
+
+	seq_puts(m, "# event entries returns");
+	for (i = 0; i < UPROBE_NR_COUNTS; i++)
+		seq_printf(m, " %s", count_names[i]);
+	seq_putc(m, '\n');
+}
+
+/* GRP/EVENT and numbers, one blank between them, in the order of the names */
+static void show_missed(struct seq_file *m, struct trace_uprobe *tu)
+{
+	struct trace_uprobe_counts sum;
+	int i;
+
+	trace_uprobe_sum_counts(tu, &sum);
+	seq_printf(m, "%s/%s %lu %lu", trace_probe_group_name(&tu->tp),
+		   trace_probe_name(&tu->tp), sum.entries, sum.returns);
+	for (i = 0; i < UPROBE_NR_COUNTS; i++)
+		seq_printf(m, " %lu", sum.other[i]);
+	seq_putc(m, '\n');
+}
+
+static const struct listing missed = {
+	.names	= show_names,
+	.show	= show_missed,
+};
+
+static int open_missed(struct inode *inode, struct file *file)
+{
+	return open_listing(file, &missed);
+}
+
+static const struct file_operations missed_file = {
+	.open		= open_missed,
+	.release	= seq_release,
+	.read		= seq_read,
+	.llseek		= seq_lseek,
+};
+
+static __init int make_files(void)
+{
+	if (tracing_init_dentry())
+		return 0;
+	trace_create_file("uprobe_events", TRACE_MODE_WRITE, NULL, NULL,
+			  &events_file);
+	trace_create_file("uprobe_profile", TRACE_MODE_READ, NULL, NULL,
+			  &profile_file);
+	trace_create_file("uprobe_missed", TRACE_MODE_READ, NULL, NULL,
+			  &missed_file);
+	return 0;
+}
+
+fs_initcall(make_files);

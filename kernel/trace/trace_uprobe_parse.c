@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What does a command say?
+ *
+ *	p|r[:[GRP/][EVENT]] PATH:OFFSET[%return][(REF)] [FETCHARG ...]
+ *
+ * trace_uprobe_event.c hands each line that was written to uprobe_events or
+ * dynamic_events to trace_uprobe_parse_command(), opens the file, and comes
+ * back with the event for its arguments. The line is cut at white space by
+ * then; a mistake is reported as a word, a column in it, and a reason, and
+ * the caret in error_log points into what the user typed.
+ */
+#include <linux/ctype.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "trace_uprobe.h"
+
+#define SUBSYSTEM	"trace_uprobe"	/* in front of the lines of error_log */
+
+#define OWN(error)	[TRACE_UPROBE_ERR_##error - TRACE_UPROBE_ERR_FIRST]
+
+static const char *own_texts[] = {
+	OWN(COMMAND)	= "Not a command: p|r[:[GRP/]EVENT] PATH:OFFSET [FETCHARG ...]",
+	OWN(VERB)	= "Only ':' and a name may follow 'p' or 'r'",
+	OWN(MANY_ARGS)	= "Too many arguments",
+	OWN(PAST_END)	= "Offset is past the end of the file",
+	OWN(RETURN_ONLY) = "$latency is only for return events",
+	OWN(WORD_TYPE)	= "$latency is a 64-bit integer: u64, s64 or x64",
+	OWN(REFUSED)	= "The instruction at this offset can't be probed",
+	OWN(NOT_CODE)	= "There is no valid instruction at this offset",
+};
+
+static_assert(ARRAY_SIZE(own_texts) ==
+	      TRACE_UPROBE_ERR_END - TRACE_UPROBE_ERR_FIRST);
+
+/**
+ * struct word - a fetch argument that the library doesn't know
+ * @text: how it is typed; only a type may follow
+ * @name: of the field when the user gives none
+ * @op: which value, enum trace_uprobe_word
+ * @kind: the events that have it
+ */
+struct word {
+	const char		*text;
+	const char		*name;
+	enum trace_uprobe_word	op;
+	enum trace_uprobe_kind	kind;
+};
+
+static const struct word words[] = {
+	{ "$latency", "latency", TRACE_UPROBE_LATENCY, TRACE_UPROBE_RETURN },
+};
+
+/* ---- errors ------------------------------------------------------------- */
+
+/**
+ * trace_uprobe_complain_line - put a mistake of ours into error_log
+ * @line: the command as the user typed it
+ * @column: which character is wrong
+ * @error: enum trace_uprobe_error
+ */
+void trace_uprobe_complain_line(const char *line, int column, int error)
+{
+	tracing_log_err(NULL, SUBSYSTEM, line, own_texts,
+			error - TRACE_UPROBE_ERR_FIRST, column);
+}
+
+static void complain_own(const struct trace_uprobe_command *cmd, int word,
+			 int column, int error)
+{
+	size_t len = 0;
+	char *line;
+	int i;
+
+	for (i = 0; i < cmd->argc; i++) {
+		if (i == word)
+			column += len;
+		len += strlen(cmd->argv[i]) + 1;
+	}
+	line = kzalloc(len, GFP_KERNEL);
+	if (!line)
+		return;
+	for (i = 0; i < cmd->argc; i++) {
+		if (i)
+			strlcat(line, " ", len);
+		strlcat(line, cmd->argv[i], len);
+	}
+	trace_uprobe_complain_line(line, column, error);
+	kfree(line);
+}
+
+/**
+ * trace_uprobe_complain - put a mistake into error_log
+ * @cmd: the command
+ * @word: which of its words is wrong
+ * @column: which character of that word
+ * @error: TP_ERR_* of the library, or enum trace_uprobe_error
+ *
+ * Context: dyn_event_ops_mutex held, between trace_probe_log_init() and
+ * trace_probe_log_clear().
+ */
+void trace_uprobe_complain(const struct trace_uprobe_command *cmd, int word,
+			   int column, int error)
+{
+	if (error >= TRACE_UPROBE_ERR_FIRST) {
+		complain_own(cmd, word, column, error);
+		return;
+	}
+	trace_probe_log_set_index(word);
+	__trace_probe_log_err(column, error);
+}
+
+/* ---- PATH:OFFSET[%return][(REF)] ---------------------------------------- */
+
+static int place_error(struct trace_uprobe_place *place, int column, int error,
+		       int ret)
+{
+	place->error_column = column;
+	place->error = error;
+	return ret;
+}
+
+/* Cut "(REF)" off the end of @tail. */
+static int parse_ref_ctr(struct trace_uprobe_place *place, char *tail)
+{
+	char *open = strchr(tail, '('), *close;
+	int ret;
+
+	if (!open)
+		return 0;
+	close = strchr(open, ')');
+	if (!close)
+		return place_error(place, strlen(place->filename) + 1 +
+				   strlen(tail), TP_ERR_REFCNT_OPEN_BRACE,
+				   -EINVAL);
+	if (close[1])
+		return place_error(place, close + 1 - place->filename,
+				   TP_ERR_BAD_REFCNT_SUFFIX, -EINVAL);
+	*close = '\0';
+	*open++ = '\0';
+	ret = kstrtoul(open, 0, &place->ref_ctr_offset);
+	if (ret)
+		place_error(place, open - place->filename, TP_ERR_BAD_REFCNT,
+			    ret);
+	return ret;
+}
+
+/* @tail is what follows the colon, in the same memory as the file name. */
+static int parse_tail(struct trace_uprobe_place *place, char *tail)
+{
+	char *suffix;
+	int ret;
+
+	ret = parse_ref_ctr(place, tail);
+	if (ret)
+		return ret;
+	suffix = strchr(tail, '%');
+	if (suffix) {
+		if (strcmp(suffix, "%return"))
+			return place_error(place, suffix - place->filename,
+					   TP_ERR_BAD_ADDR_SUFFIX, -EINVAL);
+		place->is_return = true;
+		*suffix = '\0';
+	}
+	place->offset_column = tail - place->filename;
+	ret = kstrtoul(tail, 0, &place->offset);
+	if (ret)
+		place_error(place, place->offset_column,
+			    TP_ERR_BAD_UPROBE_OFFS, ret);
+	return ret;
+}
+
+/* The last colon: the path may contain some. */
+static const char *find_colon(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+
+	return colon && isdigit(colon[1]) ? colon : NULL;
+}
+
+/**
+ * trace_uprobe_parse_place - cut PATH:OFFSET[%return][(REF)] up
+ * @text: the place
+ * @place: filled in, on error with what is wrong and where
+ *
+ * Looks at nothing but @text. What was filled in has to be freed with
+ * trace_uprobe_free_place(), also on error.
+ *
+ * Return: 0, -ENOMEM, or another -errno with @place's error set.
+ */
+int trace_uprobe_parse_place(const char *text,
+			     struct trace_uprobe_place *place)
+{
+	const char *colon = find_colon(text);
+	char *tail;
+
+	memset(place, 0, sizeof(*place));
+	if (!colon)
+		return place_error(place, strlen(text), TP_ERR_BAD_UPROBE_OFFS,
+				   -EINVAL);
+	place->filename = kstrdup(text, GFP_KERNEL);
+	if (!place->filename)
+		return -ENOMEM;
+	tail = place->filename + (colon - text);
+	*tail++ = '\0';
+	return parse_tail(place, tail);
+}
+
+/**
+ * trace_uprobe_free_place - free what trace_uprobe_parse_place() made
+ * @place: the place; what it held may be gone already
+ */
+void trace_uprobe_free_place(struct trace_uprobe_place *place)
+{
+	kfree(place->filename);
+	place->filename = NULL;
+}
+
+/* ---- the command -------------------------------------------------------- */
+
+/*
+ * dynamic_events offers each line to kprobes, uprobes, eprobes, ... in turn:
+ * what decides is that there is a path and an offset.
+ */
+static bool is_ours(int argc, const char **argv)
+{
+	return (argv[0][0] == 'p' || argv[0][0] == 'r') && argc >= 2 &&
+	       strchr(argv[1], '/') && find_colon(argv[1]);
+}
+
+/* p_FILE_0xOFFSET, with FILE up to its first '.', '-' or '_' */
+static void make_name(struct trace_uprobe_command *cmd)
+{
+	const char *file = kbasename(cmd->place.filename);
+	char *c;
+
+	snprintf(cmd->event_buf, sizeof(cmd->event_buf), "p_%.*s_0x%lx",
+		 (int)strcspn(file, ".-_"), file, cmd->place.offset);
+	/* libstdc++, [: a listing has to be accepted again */
+	for (c = cmd->event_buf; *c; c++)
+		if (!isalnum(*c))
+			*c = '_';
+	cmd->event = cmd->event_buf;
+}
+
+static int parse_verb(struct trace_uprobe_command *cmd)
+{
+	const char *verb = cmd->argv[0];
+	int ret;
+
+	cmd->group = TRACE_UPROBE_GROUP;
+	if (verb[1] && verb[1] != ':') {
+		trace_uprobe_complain(cmd, 0, 1, TRACE_UPROBE_ERR_VERB);
+		return -EINVAL;
+	}
+	if (verb[1]) {
+		cmd->event = verb + 2;
+		trace_probe_log_set_index(0);
+		ret = traceprobe_parse_event_name(&cmd->event, &cmd->group,
+						  cmd->group_buf, 2);
+		if (ret)
+			return ret;
+	}
+	/* also "p:GRP/", after which the library leaves NULL */
+	if (!cmd->event)
+		make_name(cmd);
+	return 0;
+}
+
+/**
+ * trace_uprobe_parse_command - read everything but the fetch arguments
+ * @argc: number of words
+ * @argv: the words; must outlive @cmd
+ * @cmd: filled in; its place has to be freed, also on error
+ *
+ * Context: dyn_event_ops_mutex held. On any result but -ECANCELED the
+ * library's error log is set up for this command.
+ *
+ * Return: 0, -ECANCELED when this is no command for uprobes, or another
+ * -errno after the reason went to error_log.
+ */
+int trace_uprobe_parse_command(int argc, const char **argv,
+			       struct trace_uprobe_command *cmd)
+{
+	int ret;
+
+	memset(cmd, 0, sizeof(*cmd));
+	if (!is_ours(argc, argv))
+		return -ECANCELED;
+	cmd->argc = argc;
+	cmd->argv = argv;
+	trace_probe_log_init(SUBSYSTEM, argc, argv);
+	if (argc - 2 > MAX_TRACE_ARGS) {
+		trace_uprobe_complain(cmd, MAX_TRACE_ARGS + 2, 0,
+				      TRACE_UPROBE_ERR_MANY_ARGS);
+		return -E2BIG;
+	}
+	ret = trace_uprobe_parse_place(argv[1], &cmd->place);
+	if (ret) {
+		if (cmd->place.error_column)
+			trace_uprobe_complain(cmd, 1, cmd->place.error_column,
+					      cmd->place.error);
+		return ret;
+	}
+	cmd->kind = argv[0][0] == 'r' || cmd->place.is_return ?
+		    TRACE_UPROBE_RETURN : TRACE_UPROBE_ENTRY;
+	return parse_verb(cmd);
+}
+
+/* ---- fetch arguments ---------------------------------------------------- */
+
+static const struct word *find_word(const char *body)
+{
+	const struct word *w;
+	size_t len;
+
+	for (w = words; w < words + ARRAY_SIZE(words); w++) {
+		len = str_has_prefix(body, w->text);
+		if (len && (!body[len] || body[len] == ':'))
+			return w;
+	}
+	return NULL;
+}
+
+static int parse_by_library(const struct trace_uprobe_command *cmd,
+			    struct trace_uprobe *tu, int i, const char *text)
+{
+	struct traceprobe_parse_context ctx = { .flags = TPARG_FL_USER };
+	int ret;
+
+	if (cmd->kind == TRACE_UPROBE_RETURN)
+		ctx.flags |= TPARG_FL_RETURN;
+	trace_probe_log_set_index(i + 2);
+	ret = traceprobe_parse_probe_arg(&tu->tp, i, text, &ctx);
+	traceprobe_finish_parse(&ctx);
+	return ret;
+}
+
+/* What a word may be used for: as which type, and in which events. */
+static int check_word(const struct trace_uprobe_command *cmd,
+		      struct trace_uprobe *tu, int i, const struct word *w,
+		      const char *body)
+{
+	int column = body - cmd->argv[i + 2];
+	const char *type = body + strlen(w->text);
+	int error = 0;
+
+	if (cmd->kind != w->kind) {
+		error = TRACE_UPROBE_ERR_RETURN_ONLY;
+	} else if (*type && strcmp(type, ":u64") && strcmp(type, ":s64") &&
+		   strcmp(type, ":x64")) {
+		column += type + 1 - body;
+		error = TRACE_UPROBE_ERR_WORD_TYPE;
+	} else if (tu->tp.size + sizeof(u64) > MAX_PROBE_EVENT_SIZE) {
+		/* here, since the library sees another text, other columns */
+		error = TP_ERR_EVENT_TOO_BIG;
+	}
+	if (!error)
+		return 0;
+	trace_uprobe_complain(cmd, i + 2, column, error);
+	return -EINVAL;
+}
+
+/*
+ * Columns that the library reports count from the start of the text that it
+ * is given. Therefore a body begins in the replacement where it begins in
+ * what the user typed, and what the library could find wrong in the body
+ * itself was checked before. Only its complaints about the name remain.
+ */
+static int parse_word(const struct trace_uprobe_command *cmd,
+		      struct trace_uprobe *tu, int i, const struct word *w,
+		      const char *body)
+{
+	struct probe_arg *arg = &tu->tp.args[i];
+	const char *text = cmd->argv[i + 2];
+	const char *type = body + strlen(w->text);
+	char *placeholder;
+	int ret;
+
+	ret = check_word(cmd, tu, i, w, body);
+	if (ret)
+		return ret;
+	if (!*type)
+		type = ":u64";
+	if (body == text)
+		placeholder = kasprintf(GFP_KERNEL, "%s=\\0%s", w->name, type);
+	else
+		placeholder = kasprintf(GFP_KERNEL, "%.*s\\0%s",
+					(int)(body - text), text, type);
+	if (!placeholder)
+		return -ENOMEM;
+	ret = parse_by_library(cmd, tu, i, placeholder);
+	kfree(placeholder);
+	if (ret)
+		return ret;
+
+	/* listings, and comparing for removal, use what the user typed */
+	kfree(arg->comm);
+	arg->comm = kstrdup(body, GFP_KERNEL);
+	if (!arg->comm)
+		return -ENOMEM;
+	if (WARN_ON_ONCE(arg->code[0].op != FETCH_OP_IMM))
+		return -EINVAL;
+	arg->code[0].op = FETCH_OP_EDATA;
+	arg->code[0].param = w->op;
+	return 0;
+}
+
+/**
+ * trace_uprobe_parse_args - give an event its fetch arguments
+ * @cmd: the command
+ * @tu: made for as many arguments as @cmd has
+ *
+ * Return: 0, or -errno after the reason went to error_log.
+ */
+int trace_uprobe_parse_args(const struct trace_uprobe_command *cmd,
+			    struct trace_uprobe *tu)
+{
+	const struct word *w;
+	const char *body;
+	int i, ret;
+
+	for (i = 0; i < cmd->argc - 2; i++) {
+		body = strchr(cmd->argv[i + 2], '=');
+		body = body ? body + 1 : cmd->argv[i + 2];
+		w = find_word(body);
+		ret = w ? parse_word(cmd, tu, i, w, body) :
+			  parse_by_library(cmd, tu, i, cmd->argv[i + 2]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
