@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whose trap is this?
+ *
+ * The breakpoint and debug exceptions of user mode come here through the die
+ * notifier chain, interrupts off. The core says whether it knows the address
+ * or is waiting for the end of a step, and does the rest on the way back to
+ * user mode (emulate.c, step.c).
+ */
+#include <linux/err.h>
+#include <linux/kdebug.h>
+#include <linux/ptrace.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <linux/uprobes.h>
+#include <asm/debugreg.h>
+#include <asm/trapnr.h>
+
+/* int3 has two encodings, cc and cd 03; the address after it is the same. */
+static bool has_breakpoint(unsigned long end)
+{
+	u8 bytes[2];
+
+	if (get_user(bytes[1], (u8 __user *)(end - 1)))
+		return false;
+	if (bytes[1] == UPROBE_BREAKPOINT)
+		return true;
+	return bytes[1] == 3 && !get_user(bytes[0], (u8 __user *)(end - 2)) &&
+	       bytes[0] == 0xcd;
+}
+
+/**
+ * arch_uprobe_own_breakpoint - has the program a breakpoint of its own there?
+ * @regs: behind a breakpoint that trapped and isn't a site
+ *
+ * Sends what traps.c would have sent if nobody had taken the trap.
+ *
+ * Context: task context; may sleep.
+ * Return: false if there is no breakpoint, but another instruction to execute.
+ */
+bool arch_uprobe_own_breakpoint(struct pt_regs *regs)
+{
+	if (!has_breakpoint(regs->ip))
+		return false;
+	current->thread.trap_nr = X86_TRAP_BP;
+	current->thread.error_code = 0;
+	force_sig(SIGTRAP);
+	return true;
+}
+
+/*
+ * A debug exception may have several causes. The step is ours and nobody
+ * else's business; watchpoints have left their mark in virtual_dr6, and
+ * arch_uprobe_step_end() reports them when the instruction pointer is right
+ * again. What is left is a bus lock, which traps.c has to deal with.
+ */
+static int step_trapped(struct pt_regs *regs, unsigned long *dr6)
+{
+	if (!(*dr6 & DR_STEP) || !uprobe_step_done(regs))
+		return NOTIFY_DONE;
+
+	*dr6 &= ~(DR_STEP | DR_TRAP_BITS);
+	current->thread.virtual_dr6 &= ~DR_STEP;
+	return *dr6 & DR_BUS_LOCK ? NOTIFY_DONE : NOTIFY_STOP;
+}
+
+/**
+ * arch_uprobe_exception_notify - take the traps that belong to uprobes
+ * @self: the notifier block of the core
+ * @val: what happened, enum die_val
+ * @data: struct die_args; for DIE_DEBUG its err is a pointer to the causes
+ *
+ * Must come after hw_breakpoint_exceptions_notify(), which sorts out the
+ * watchpoints: a priority below INT_MAX.
+ *
+ * Context: exception, interrupts off.
+ * Return: NOTIFY_STOP if the trap has been dealt with, else NOTIFY_DONE.
+ */
+int arch_uprobe_exception_notify(struct notifier_block *self,
+				 unsigned long val, void *data)
+{
+	struct die_args *args = data;
+	struct pt_regs *regs = args->regs;
+
+	if (!regs || !user_mode(regs) || v8086_mode(regs))
+		return NOTIFY_DONE;
+	switch (val) {
+	case DIE_INT3:
+		return uprobe_breakpoint(regs) ? NOTIFY_STOP : NOTIFY_DONE;
+	case DIE_DEBUG:
+		return step_trapped(regs, ERR_PTR(args->err));
+	default:
+		return NOTIFY_DONE;
+	}
+}

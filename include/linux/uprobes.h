@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * User-space probes.
+ *
+ * Three parts: what a consumer uses to get the hits of a place in a file;
+ * the hooks that mm, fork, exec, signals and entry code call; the contract
+ * between the core (kernel/events/uprobes/) and the architecture
+ * (arch/.../kernel/uprobes/). Documentation/trace/uprobes-design.rst tells how a probe
+ * travels through all of it and what the words mean.
+ */
+#ifndef _LINUX_UPROBES_H
+#define _LINUX_UPROBES_H
+
+#include <linux/err.h>
+#include <linux/errno.h>
+#include <linux/list.h>
+#include <linux/types.h>
+#include <linux/uprobes_types.h>
+
+struct inode;
+struct mm_struct;
+struct notifier_block;
+struct pt_regs;
+struct task_struct;
+struct uprobe;
+struct vm_area_struct;
+
+/* ---- consumers ---------------------------------------------------------- */
+
+/* handler(): "this process no longer interests me"; filter() must agree */
+#define UPROBE_HANDLER_REMOVE		1
+#define UPROBE_HANDLER_MASK		1
+
+/**
+ * enum uprobe_event_count - what happens to calls besides a plain return
+ * @UPROBE_INHERITED: fork copied an open call into the child; counts like
+ *	an entry
+ * @UPROBE_MISSED_DEPTH: the task had too many open calls
+ * @UPROBE_MISSED_MEMORY: no memory for the call
+ * @UPROBE_MISSED_FAULT: user memory that was needed could not be read
+ * @UPROBE_MISSED_UNWOUND: the frame was left by longjmp() or an exception
+ * @UPROBE_MISSED_DECLINED: the consumer's entry handler didn't want this call
+ * @UPROBE_MISSED_INSTALL: no site could be made where the consumer wants one
+ * @UPROBE_MISSED_EXIT: the task exited inside the call
+ * @UPROBE_MISSED_EXEC: the task called execve() inside the call
+ * @UPROBE_MISSED_UNREGISTERED: the consumer went away during the call
+ * @UPROBE_MISSED_SHED: the process gained privileges and lost its sites
+ * @UPROBE_MISSED_NO_SITE: the return address can't carry a site
+ * @UPROBE_NR_COUNTS: how many there are
+ *
+ * For each consumer whose targets are at rest: entries + inherited =
+ * returns + calls still open + everything missed.
+ */
+enum uprobe_event_count {
+	UPROBE_INHERITED,
+	UPROBE_MISSED_DEPTH,
+	UPROBE_MISSED_MEMORY,
+	UPROBE_MISSED_FAULT,
+	UPROBE_MISSED_UNWOUND,
+	UPROBE_MISSED_DECLINED,
+	UPROBE_MISSED_INSTALL,
+	UPROBE_MISSED_EXIT,
+	UPROBE_MISSED_EXEC,
+	UPROBE_MISSED_UNREGISTERED,
+	UPROBE_MISSED_SHED,
+	UPROBE_MISSED_NO_SITE,
+	UPROBE_NR_COUNTS,
+};
+
+/**
+ * struct uprobe_call - one entry of a function that waits for its return
+ * @func: address of the function's first instruction in this process
+ * @ret_addr: where it returns to
+ * @sp: address of the return word on the user stack
+ * @entry_time: CLOCK_MONOTONIC in ns when the entry's handlers were done
+ * @latency: valid in exit(): ns from entry to return, less the time that
+ *	probe handlers took in this task in between
+ * @id: number of this call, unique in the boot
+ *
+ * Consumers only read it. It lives from the entry hit to the end of the
+ * exit() callbacks and belongs to the task that made the call.
+ */
+struct uprobe_call {
+	unsigned long		func;
+	unsigned long		ret_addr;
+	unsigned long		sp;
+	u64			entry_time;
+	u64			latency;
+	u64			id;
+};
+
+/**
+ * struct uprobe_consumer - somebody who wants the hits of a uprobe
+ * @handler: called at an entry hit, with the address of the probed
+ *	instruction as instruction pointer. May return UPROBE_HANDLER_REMOVE.
+ *	May be NULL.
+ * @ret_handler: called when a call returns; @func is the probed address.
+ *	May be NULL.
+ * @exit: like @ret_handler, with the call; a consumer sets one of the two
+ *	or none.
+ * @filter: does this consumer want hits of this address space? NULL: of all.
+ *	Asked in task context with mm->mmap_lock of @mm possibly held for
+ *	reading, whenever a site might be made or removed.
+ * @count: told of each call of this consumer that ends otherwise than by a
+ *	return, and of each inherited one. May be NULL. Must not sleep.
+ * @cons_node: list of the uprobe's consumers; private to the core
+ * @ref_ctr_offset: file offset of the semaphore of this consumer, 0 for
+ *	none; private to the core, set by uprobe_register()
+ * @since: first epoch of registrations whose calls this consumer sees;
+ *	private to the core
+ *
+ * handler(), ret_handler() and exit() run in the task that hit the probe, may
+ * sleep, and run inside an RCU tasks trace read-side section, which is why
+ * memory of a consumer may be freed only after uprobe_unregister_sync().
+ */
+struct uprobe_consumer {
+	int (*handler)(struct uprobe_consumer *self, struct pt_regs *regs);
+	int (*ret_handler)(struct uprobe_consumer *self, unsigned long func,
+			   struct pt_regs *regs);
+	void (*exit)(struct uprobe_consumer *self,
+		     const struct uprobe_call *call, struct pt_regs *regs);
+	bool (*filter)(struct uprobe_consumer *self, struct mm_struct *mm);
+	void (*count)(struct uprobe_consumer *self,
+		      enum uprobe_event_count what);
+
+	struct list_head	cons_node;
+	loff_t			ref_ctr_offset;
+	u64			since;
+};
+
+#ifdef CONFIG_UPROBES
+#include <asm/uprobes.h>
+
+/**
+ * struct uprobe_task - what code outside the core reads of a task's state
+ * @vaddr: a pointer that the handlers leave for helpers they call
+ *	(bpf_get_func_ip() finds the probed address through it)
+ * @auprobe: the probed instruction while entry handlers run, else NULL;
+ *	perf's call chains look at its bytes
+ *
+ * Reached through task_struct::utask by the task itself only.
+ */
+struct uprobe_task {
+	unsigned long			vaddr;
+	struct arch_uprobe		*auprobe;
+};
+
+struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
+			       loff_t ref_ctr_offset,
+			       struct uprobe_consumer *uc);
+int uprobe_apply(struct uprobe *uprobe, struct uprobe_consumer *uc, bool add);
+void uprobe_unregister_nosync(struct uprobe *uprobe,
+			      struct uprobe_consumer *uc);
+void uprobe_unregister_sync(void);
+
+/* ---- hooks for mm, fork, exec, signals and entry code ------------------- */
+
+void uprobes_init(void);
+void uprobe_mm_init(struct mm_struct *mm);
+int uprobe_mmap(struct vm_area_struct *vma);
+void uprobe_munmap(struct vm_area_struct *vma, unsigned long start,
+		   unsigned long end);
+int uprobe_dup_mmap(struct mm_struct *oldmm, struct mm_struct *newmm);
+void uprobe_copy_process(struct task_struct *t, unsigned long flags);
+void uprobe_free_utask(struct task_struct *t);
+void uprobe_clear_state(struct mm_struct *mm);
+void uprobe_notify_resume(struct pt_regs *regs);
+bool uprobe_deny_signal(void);
+unsigned long uprobe_get_trap_addr(struct pt_regs *regs);
+
+/* ---- contract with the architecture ------------------------------------- */
+
+/* the architecture calls these from its trap handlers, interrupts off */
+bool uprobe_breakpoint(struct pt_regs *regs);
+bool uprobe_step_done(struct pt_regs *regs);
+
+/*
+ * The architecture provides these; arch/x86/include/asm/uprobes.h describes
+ * struct arch_uprobe and struct arch_uprobe_task.
+ */
+bool arch_uprobe_mm_is_64bit(const struct mm_struct *mm);
+int arch_uprobe_analyze(struct arch_uprobe *au, const u8 *bytes, size_t len,
+			bool is_64bit, const char **reason);
+int arch_uprobe_fill_slot(const struct arch_uprobe *au, u8 *slot,
+			  unsigned long slot_addr, unsigned long vaddr);
+void arch_uprobe_slot_range(const struct mm_struct *mm, unsigned long vaddr,
+			    unsigned long *low, unsigned long *high);
+bool arch_uprobe_fits(const struct arch_uprobe *au, struct pt_regs *regs);
+bool arch_uprobe_emulate(const struct arch_uprobe *au, struct pt_regs *regs,
+			 unsigned long vaddr);
+void arch_uprobe_step_begin(const struct arch_uprobe *au,
+			    struct arch_uprobe_task *aut,
+			    struct pt_regs *regs, unsigned long slot_addr);
+int arch_uprobe_step_end(const struct arch_uprobe *au,
+			 struct arch_uprobe_task *aut, struct pt_regs *regs,
+			 unsigned long slot_addr, unsigned long vaddr);
+void arch_uprobe_step_abort(const struct arch_uprobe *au,
+			    struct arch_uprobe_task *aut,
+			    struct pt_regs *regs, unsigned long slot_addr,
+			    unsigned long vaddr);
+bool arch_uprobe_step_faulted(const struct arch_uprobe_task *aut);
+int arch_uprobe_read_return(struct pt_regs *regs, unsigned long *sp,
+			    unsigned long *ret_addr);
+bool arch_uprobe_call_returned(unsigned long call_sp, struct pt_regs *regs);
+bool arch_uprobe_own_breakpoint(struct pt_regs *regs);
+int arch_uprobe_exception_notify(struct notifier_block *self,
+				 unsigned long val, void *data);
+
+#else /* !CONFIG_UPROBES */
+
+static inline void uprobes_init(void) { }
+
+#define uprobe_get_trap_addr(regs)	instruction_pointer(regs)
+
+static inline struct uprobe *
+uprobe_register(struct inode *inode, loff_t offset, loff_t ref_ctr_offset,
+		struct uprobe_consumer *uc)
+{
+	return ERR_PTR(-ENOSYS);
+}
+
+static inline int uprobe_apply(struct uprobe *uprobe,
+			       struct uprobe_consumer *uc, bool add)
+{
+	return -ENOSYS;
+}
+
+static inline void uprobe_unregister_nosync(struct uprobe *uprobe,
+					    struct uprobe_consumer *uc) { }
+static inline void uprobe_unregister_sync(void) { }
+static inline int uprobe_mmap(struct vm_area_struct *vma) { return 0; }
+static inline void uprobe_munmap(struct vm_area_struct *vma,
+				 unsigned long start, unsigned long end) { }
+static inline int uprobe_dup_mmap(struct mm_struct *oldmm,
+				  struct mm_struct *newmm) { return 0; }
+static inline void uprobe_copy_process(struct task_struct *t,
+				       unsigned long flags) { }
+static inline void uprobe_free_utask(struct task_struct *t) { }
+static inline void uprobe_clear_state(struct mm_struct *mm) { }
+static inline void uprobe_notify_resume(struct pt_regs *regs) { }
+static inline bool uprobe_deny_signal(void) { return false; }
+
+#endif /* CONFIG_UPROBES */
+
+/*
+ * fork brackets the copying of the address space with these. A registration
+ * that runs at the same time is noticed by its number instead (see
+ * uprobe_dup_mmap()), so that it never stalls a fork.
+ */
+static inline void uprobe_start_dup_mmap(void) { }
+static inline void uprobe_end_dup_mmap(void) { }
+
+#endif /* _LINUX_UPROBES_H */

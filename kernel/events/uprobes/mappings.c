@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What happens to an address space when its mappings change?
+ *
+ * The hooks that mm calls run under mmap_lock held for writing, with live
+ * iterators over the mappings, and some under i_mmap_rwsem: they only note the
+ * range that changed. Before the system call returns to user mode, the task
+ * brings sites and counters in line with the mappings (uprobe_sync()). So exec,
+ * dlopen(), mprotect(), mremap() and munmap() all take the same way.
+ *
+ * fork copies pages with breakpoints: the child gets copies of the sites at
+ * once, and asks the filters before its first instruction.
+ */
+
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/**
+ * uprobe_vma_is_text - may this mapping carry breakpoints?
+ * @vma: the mapping
+ *
+ * Text is a private mapping of a file that is executed and not written: what
+ * a process maps only to read must look to it as the file does, and what it
+ * writes is its own affair.
+ *
+ * Context: mmap_lock or i_mmap_rwsem held.
+ */
+bool uprobe_vma_is_text(const struct vm_area_struct *vma)
+{
+	const vm_flags_t must = VM_EXEC | VM_MAYWRITE;
+	const vm_flags_t not = VM_WRITE | VM_SHARED | VM_HUGETLB | VM_IO |
+			       VM_PFNMAP;
+
+	return vma->vm_file && (vma->vm_flags & (must | not)) == must;
+}
+
+/* ---- the range that changed --------------------------------------------- */
+
+static void mark(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct uprobes_state *state = &mm->uprobes_state;
+
+	spin_lock(&state->lock);
+	if (!state->dirty_end || start < state->dirty_start)
+		state->dirty_start = start;
+	state->dirty_end = max(state->dirty_end, end);
+	spin_unlock(&state->lock);
+	if (current->mm == mm)
+		set_thread_flag(TIF_UPROBE);
+}
+
+/**
+ * uprobe_mark_all - look at the whole address space at the next occasion
+ * @mm: the address space
+ */
+void uprobe_mark_all(struct mm_struct *mm)
+{
+	mark(mm, 0, ULONG_MAX);
+}
+
+static bool take_dirty(struct mm_struct *mm, unsigned long *start,
+		       unsigned long *end)
+{
+	struct uprobes_state *state = &mm->uprobes_state;
+
+	spin_lock(&state->lock);
+	*start = state->dirty_start;
+	*end = state->dirty_end;
+	state->dirty_end = 0;
+	spin_unlock(&state->lock);
+	return *end;
+}
+
+/**
+ * uprobe_is_dirty - is there anything for uprobe_sync() to do?
+ * @mm: the current task's
+ */
+bool uprobe_is_dirty(const struct mm_struct *mm)
+{
+	const struct uprobe_space *space = READ_ONCE(mm->uprobes_state.space);
+
+	return READ_ONCE(mm->uprobes_state.dirty_end) ||
+	       (space && READ_ONCE(space->inherited));
+}
+
+static bool has_sites(struct uprobe_space *space, unsigned long start,
+		      unsigned long end)
+{
+	struct uprobe_site *site;
+	bool found;
+
+	spin_lock(&space->tree_lock);
+	site = uprobe_site_first(space, start);
+	found = site && site->vaddr < end;
+	spin_unlock(&space->tree_lock);
+	return found;
+}
+
+/* ---- hooks of mm -------------------------------------------------------- */
+
+/**
+ * uprobe_mm_init - a new address space
+ * @mm: not yet visible to anyone
+ *
+ * Called by mm_init() in kernel/fork.c, for exec and for fork (where the
+ * fields hold a copy of the parent's).
+ */
+void uprobe_mm_init(struct mm_struct *mm)
+{
+	mm->uprobes_state = (struct uprobes_state){};
+	spin_lock_init(&mm->uprobes_state.lock);
+}
+
+/**
+ * uprobe_mmap - a mapping of a file has come, grown, or changed protection
+ * @vma: the mapping, already in its file's i_mmap
+ *
+ * Called by mmap_region(), vma_complete() and mprotect_fixup(), with mmap_lock
+ * held for writing, always by a task of this mm. The cost for a file without
+ * uprobes is one look-up in a hash.
+ *
+ * Return: 0.
+ */
+int uprobe_mmap(struct vm_area_struct *vma)
+{
+	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
+	bool affected;
+
+	if (!vma->vm_file)
+		return 0;
+	if (uprobe_vma_is_text(vma))
+		affected = uprobe_registry_has(file_inode(vma->vm_file));
+	else
+		affected = space && (has_sites(space, vma->vm_start,
+					       vma->vm_end) ||
+				     uprobe_semaphores_waiting(space));
+	if (affected)
+		mark(vma->vm_mm, vma->vm_start, vma->vm_end);
+	return 0;
+}
+
+/**
+ * uprobe_munmap - pages of a mapping of a file go, or the mapping changes
+ * @vma: the mapping
+ * @start: of the range
+ * @end: of the range
+ *
+ * Called by vma_prepare() and unmap_single_vma(): under mmap_lock as a rule,
+ * but for truncation under i_mmap_rwsem alone, by a task of any mm, while the
+ * mm may be exiting. Hence RCU.
+ */
+void uprobe_munmap(struct vm_area_struct *vma, unsigned long start,
+		   unsigned long end)
+{
+	struct uprobe_space *space;
+
+	rcu_read_lock();
+	space = READ_ONCE(vma->vm_mm->uprobes_state.space);
+	if (space && has_sites(space, start, end))
+		mark(vma->vm_mm, start, end);
+	rcu_read_unlock();
+}
+
+/**
+ * uprobe_dup_mmap - fork is about to copy the mappings
+ * @oldmm: the parent's, mmap_lock held for writing
+ * @newmm: the child's, not yet visible to anyone
+ *
+ * Return: 0, or -ENOMEM, upon which the fork fails.
+ */
+int uprobe_dup_mmap(struct mm_struct *oldmm, struct mm_struct *newmm)
+{
+	struct uprobes_state *old = &oldmm->uprobes_state;
+	struct uprobes_state *new = &newmm->uprobes_state;
+	struct uprobe_space *space;
+
+	mmap_assert_write_locked(oldmm);
+	new->dup_seq = uprobe_walks_done();
+	/* another thread of the parent may have mapped something just now */
+	spin_lock(&old->lock);
+	new->dirty_start = old->dirty_start;
+	new->dirty_end = old->dirty_end;
+	spin_unlock(&old->lock);
+
+	if (!old->space)
+		return 0;
+	space = uprobe_space_clone(old->space, newmm);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	smp_store_release(&new->space, space);
+	return 0;
+}
+
+/**
+ * uprobe_clear_state - nobody uses this address space any more
+ * @mm: whose last user has gone; called by __mmput() before exit_mmap()
+ */
+void uprobe_clear_state(struct mm_struct *mm)
+{
+	struct uprobe_space *space = mm->uprobes_state.space;
+
+	if (!space)
+		return;
+	WRITE_ONCE(mm->uprobes_state.space, NULL);
+	uprobe_space_free(space);
+}
+
+/* ---- bringing sites in line with mappings ------------------------------- */
+
+/*
+ * mremap() has moved a page with a breakpoint: is the place of this site
+ * mapped elsewhere, with the breakpoint there?
+ */
+static unsigned long find_moved(struct uprobe_site *site)
+{
+	struct mm_struct *mm = site->space->mm;
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, mm, 0);
+	unsigned long vaddr;
+	u8 byte;
+
+	for_each_vma(vmi, vma) {
+		if (!vma->vm_file || file_inode(vma->vm_file) != site->inode)
+			continue;
+		vaddr = uprobe_vaddr_of(vma, site->offset);
+		if (vaddr < vma->vm_start || vaddr >= vma->vm_end ||
+		    !vma->anon_vma || has_sites(site->space, vaddr, vaddr + 1))
+			continue;
+		if (uprobe_text_read(mm, vaddr, &byte, 1) == 1 &&
+		    byte == UPROBE_BREAKPOINT)
+			return vaddr;
+	}
+	return 0;
+}
+
+/*
+ * The mapping of a site has gone. What has been moved along is restored; the
+ * mappings are looked at afterwards and get their sites as any other.
+ */
+static void leave_mapping(struct uprobe_site *site)
+{
+	struct mm_struct *mm = site->space->mm;
+	unsigned long moved = find_moved(site);
+	struct uprobe *uprobe = site->uprobe;
+
+	if (moved) {
+		uprobe_text_restore(mm, moved, site->arch.insn[0]);
+		mark(mm, moved, moved + 1);
+	}
+	if (uprobe)
+		refcount_inc(&uprobe->ref);
+	uprobe_site_forget(site);
+	if (uprobe) {
+		uprobe_semaphores_update(uprobe, mm);
+		uprobe_put(uprobe);
+	}
+}
+
+static void check_site(struct uprobe_site *site)
+{
+	struct mm_struct *mm = site->space->mm;
+	struct vm_area_struct *vma = vma_lookup(mm, site->vaddr);
+	u8 byte;
+
+	if (!uprobe_site_matches(site, vma)) {
+		leave_mapping(site);
+		return;
+	}
+	if (!uprobe_vma_is_text(vma)) {
+		/* the process is about to write there, or to read only */
+		uprobe_text_restore(mm, site->vaddr, site->arch.insn[0]);
+		leave_mapping(site);
+		return;
+	}
+	uprobe_site_link(site);
+	if (site->uprobe && !uprobe_wanted(site->uprobe, mm)) {
+		uprobe_recheck_site(site->uprobe, site);
+		return;
+	}
+	if (site->uprobe)
+		uprobe_site_refresh(site);
+	/* madvise() and truncation take the copied page away */
+	if (uprobe_text_read(mm, site->vaddr, &byte, 1) == 1 &&
+	    byte != UPROBE_BREAKPOINT &&
+	    uprobe_text_set_breakpoint(mm, site->vaddr, site->arch.insn[0]))
+		leave_mapping(site);
+}
+
+static void check_sites(struct uprobe_space *space, unsigned long start,
+			unsigned long end)
+{
+	struct uprobe_site *site;
+
+	while ((site = uprobe_site_first(space, start)) && site->vaddr < end) {
+		start = site->vaddr + 1;
+		refcount_inc(&site->ref);
+		check_site(site);
+		uprobe_site_put(site);
+	}
+}
+
+static void fill_mapping(struct vm_area_struct *vma)
+{
+	struct inode *inode = file_inode(vma->vm_file);
+	loff_t from = uprobe_offset_of(vma, vma->vm_start);
+	loff_t to = uprobe_offset_of(vma, vma->vm_end);
+	struct uprobe *uprobe;
+
+	while ((uprobe = uprobe_registry_next(inode, from, to))) {
+		from = uprobe->offset + 1;
+		if (uprobe_wanted(uprobe, vma->vm_mm))
+			uprobe_place(uprobe, vma);
+		uprobe_put(uprobe);
+	}
+}
+
+/* Mappings are found by address: areas may come in between. */
+static void fill_mappings(struct mm_struct *mm, unsigned long start,
+			  unsigned long end)
+{
+	struct vm_area_struct *vma;
+
+	while ((vma = find_vma(mm, start)) && vma->vm_start < end) {
+		start = vma->vm_end;
+		if (uprobe_vma_is_text(vma) &&
+		    uprobe_registry_has(file_inode(vma->vm_file)))
+			fill_mapping(vma);
+	}
+}
+
+static void sync_range(struct mm_struct *mm, unsigned long start,
+		       unsigned long end)
+{
+	if (mm->uprobes_state.space)
+		check_sites(mm->uprobes_state.space, start, end);
+	fill_mappings(mm, start, end);
+}
+
+/**
+ * uprobe_sync - bring sites and counters in line with the mappings
+ * @mm: the current task's
+ *
+ * Context: task context without locks, before the return to user mode.
+ */
+void uprobe_sync(struct mm_struct *mm)
+{
+	struct uprobe_space *space;
+	unsigned long start, end;
+
+	if (mmap_write_lock_killable(mm))
+		return;
+	space = mm->uprobes_state.space;
+	if (space && space->inherited) {
+		WRITE_ONCE(space->inherited, false);
+		check_sites(space, 0, ULONG_MAX);
+	}
+	while (take_dirty(mm, &start, &end))
+		sync_range(mm, start, end);
+
+	space = mm->uprobes_state.space;
+	if (space) {
+		uprobe_semaphores_retry(space);
+		if (RB_EMPTY_ROOT(&space->tree))
+			uprobe_areas_unmap(space);
+	}
+	mmap_write_unlock(mm);
+}

@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How does a consumer get the hits of a place, and how does it leave?
+ *
+ * Registration publishes first and looks around afterwards: the uprobe is in
+ * the registry and the consumer in its list before the mappings of the file
+ * are visited. A process that maps the file meanwhile is found in i_mmap, or
+ * finds the uprobe in the registry (uprobe_mmap()); a fork that copies an
+ * address space meanwhile sees that a walk was under way and looks again
+ * (uprobe_walked_since()). So nothing stops forks while this runs.
+ *
+ * Leaving goes the other way round: out of the list, then over the sites, each
+ * of which asks whether anybody else wants it.
+ *
+ * bpf_trace.c, trace_uprobe and test modules call in here; sites.c does the
+ * work in one address space.
+ */
+
+#include <linux/export.h>
+#include <linux/oom.h>
+#include <linux/pagemap.h>
+#include <linux/rcupdate_trace.h>
+#include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/* ---- consumers ---------------------------------------------------------- */
+
+/*
+ * Registrations are numbered. A call remembers how many there had been at its
+ * entry (open_call::epoch), and a consumer sees the call if it is older than
+ * that: the entry and the return of one call go to the same consumers.
+ */
+static u64 epoch;
+static DEFINE_SPINLOCK(epoch_lock);
+
+/**
+ * uprobe_epoch - how many consumers there have been
+ *
+ * To be read before the consumers of an entry hit are looked at.
+ */
+u64 uprobe_epoch(void)
+{
+	/* pairs with add_consumer(): who is counted is in its list */
+	return smp_load_acquire(&epoch);
+}
+
+static void add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
+{
+	lockdep_assert_held(&uprobe->lock);
+	spin_lock(&epoch_lock);
+	uc->since = epoch + 1;
+	list_add_rcu(&uc->cons_node, &uprobe->consumers);
+	/* pairs with uprobe_epoch() */
+	smp_store_release(&epoch, uc->since);
+	spin_unlock(&epoch_lock);
+}
+
+static bool is_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
+{
+	struct uprobe_consumer *c;
+
+	lockdep_assert_held(&uprobe->lock);
+	list_for_each_entry(c, &uprobe->consumers, cons_node) {
+		if (c == uc)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * uprobe_consumer_wants - ask one consumer about an address space
+ * @uc: the consumer
+ * @mm: the address space
+ */
+bool uprobe_consumer_wants(struct uprobe_consumer *uc, struct mm_struct *mm)
+{
+	return !uc->filter || uc->filter(uc, mm);
+}
+
+/**
+ * uprobe_wanted - does any consumer want hits of this address space?
+ * @uprobe: whose consumers to ask
+ * @mm: the address space
+ *
+ * Context: task context.
+ */
+bool uprobe_wanted(struct uprobe *uprobe, struct mm_struct *mm)
+{
+	struct uprobe_consumer *uc;
+	bool wanted = false;
+
+	rcu_read_lock_trace();
+	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
+				rcu_read_lock_trace_held()) {
+		wanted = uprobe_consumer_wants(uc, mm);
+		if (wanted)
+			break;
+	}
+	rcu_read_unlock_trace();
+	return wanted;
+}
+
+/**
+ * uprobe_wants_returns - does any consumer want returns in this address space?
+ * @uprobe: whose consumers to ask
+ * @mm: the address space
+ *
+ * Context: task context.
+ */
+bool uprobe_wants_returns(struct uprobe *uprobe, struct mm_struct *mm)
+{
+	struct uprobe_consumer *uc;
+	bool wanted = false;
+
+	rcu_read_lock_trace();
+	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
+				rcu_read_lock_trace_held()) {
+		wanted = uprobe_consumer_is_returner(uc) &&
+			 uprobe_consumer_wants(uc, mm);
+		if (wanted)
+			break;
+	}
+	rcu_read_unlock_trace();
+	return wanted;
+}
+
+/**
+ * uprobe_count - tell the consumers what became of a call, or of a place
+ * @uprobe: whose consumers to tell
+ * @mm: where it happened
+ * @epoch: of the call; U64_MAX: all consumers there are
+ * @what: what happened. Counts of calls go to consumers of returns only.
+ *
+ * Context: task context.
+ */
+void uprobe_count(struct uprobe *uprobe, struct mm_struct *mm, u64 epoch,
+		  enum uprobe_event_count what)
+{
+	bool call = what != UPROBE_MISSED_INSTALL && what != UPROBE_MISSED_SHED;
+	struct uprobe_consumer *uc;
+
+	rcu_read_lock_trace();
+	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
+				rcu_read_lock_trace_held()) {
+		if (!uc->count || uc->since > epoch)
+			continue;
+		if (call && !uprobe_consumer_is_returner(uc))
+			continue;
+		if (uprobe_consumer_wants(uc, mm))
+			uc->count(uc, what);
+	}
+	rcu_read_unlock_trace();
+}
+
+/* ---- walks over address spaces ------------------------------------------ */
+
+static atomic_t walks_begun;
+static atomic_t walks_ended;
+
+/**
+ * uprobe_walks_done - how many installing walks have ended
+ *
+ * For uprobe_walked_since(). fork reads it while the parent's mmap_lock is
+ * held: what those walks did to the parent is copied with it.
+ */
+unsigned int uprobe_walks_done(void)
+{
+	unsigned int done = atomic_read(&walks_ended);
+
+	/* pairs with end_walk(): the walk's effects come before its end */
+	smp_rmb();
+	return done;
+}
+
+/**
+ * uprobe_walked_since - may a walk have missed an address space being copied?
+ * @done: uprobe_walks_done() before the mappings were copied
+ *
+ * True if any walk has begun that hadn't ended then. A walk that begins after
+ * this finds the new mappings in i_mmap.
+ */
+bool uprobe_walked_since(unsigned int done)
+{
+	/* pairs with begin_walk(): i_mmap was filled before this is read */
+	smp_mb();
+	return atomic_read(&walks_begun) != done;
+}
+
+static void begin_walk(void)
+{
+	atomic_inc(&walks_begun);
+	/* pairs with uprobe_walked_since(): this is seen, or i_mmap is */
+	smp_mb__after_atomic();
+}
+
+static void end_walk(void)
+{
+	/* pairs with uprobe_walks_done() */
+	smp_mb__before_atomic();
+	atomic_inc(&walks_ended);
+}
+
+/**
+ * struct mapping - one mapping of a place, found in i_mmap
+ * @mm: whose; with a user reference
+ * @vaddr: where the place is mapped
+ */
+struct mapping {
+	struct mm_struct *mm;
+	unsigned long vaddr;
+};
+
+static void put_mappings(struct mapping *maps, size_t nr)
+{
+	while (nr--)
+		mmput(maps[nr].mm);
+	kvfree(maps);
+}
+
+/* Fills @maps up to @max; returns how many there are. */
+static size_t list_mappings(struct uprobe *uprobe, struct mapping *maps,
+			    size_t max, size_t *filled)
+{
+	struct address_space *mapping = uprobe->inode->i_mapping;
+	pgoff_t pgoff = uprobe->offset >> PAGE_SHIFT;
+	struct vm_area_struct *vma;
+	size_t nr = 0;
+
+	*filled = 0;
+	i_mmap_lock_read(mapping);
+	vma_interval_tree_foreach(vma, &mapping->i_mmap, pgoff, pgoff) {
+		if (!uprobe_vma_is_text(vma))
+			continue;
+		if (nr++ >= max || !mmget_not_zero(vma->vm_mm))
+			continue;
+		maps[*filled].mm = vma->vm_mm;
+		maps[(*filled)++].vaddr = uprobe_vaddr_of(vma, uprobe->offset);
+	}
+	i_mmap_unlock_read(mapping);
+	return nr;
+}
+
+/* No allocation under i_mmap_rwsem: reclaim takes it. */
+static struct mapping *get_mappings(struct uprobe *uprobe, size_t *nr)
+{
+	struct mapping *maps = NULL;
+	size_t max = 0, need;
+
+	for (;;) {
+		need = list_mappings(uprobe, maps, max, nr);
+		if (need <= max)
+			return maps;
+		put_mappings(maps, *nr);
+		max = need + 8;
+		maps = kvmalloc_array(max, sizeof(*maps), GFP_KERNEL);
+		if (!maps)
+			return ERR_PTR(-ENOMEM);
+	}
+}
+
+/**
+ * uprobe_recheck_site - is this uprobe still wanted at this site?
+ * @uprobe: may have been the site's
+ * @site: in an address space whose mmap_lock is held for writing
+ */
+void uprobe_recheck_site(struct uprobe *uprobe, struct uprobe_site *site)
+{
+	struct uprobe_space *space = site->space;
+	struct mm_struct *mm = space->mm;
+
+	/* the role may have ended before the lock was taken */
+	if (site->uprobe != uprobe)
+		return;
+	if (uprobe_wanted(uprobe, mm))
+		uprobe_site_refresh(site);
+	else
+		uprobe_site_drop_uprobe(site);
+	uprobe_semaphores_update(uprobe, mm);
+	if (RB_EMPTY_ROOT(&space->tree))
+		uprobe_areas_unmap(space);
+}
+
+/**
+ * uprobe_place - install a uprobe in a mapping, with its semaphores
+ * @uprobe: wanted there
+ * @vma: text of its file that covers its offset
+ *
+ * What can't be installed is counted. A consumer that leaves at the same time
+ * either finds the site in uprobe::sites, or has left uprobe::consumers by the
+ * time that the second question is asked (sites_lock is between the two).
+ *
+ * Context: mmap_lock held for writing.
+ */
+void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma)
+{
+	unsigned long vaddr = uprobe_vaddr_of(vma, uprobe->offset);
+	struct mm_struct *mm = vma->vm_mm;
+	struct uprobe_site *site;
+
+	if (uprobe_site_install(uprobe, vma, vaddr)) {
+		uprobe_count(uprobe, mm, U64_MAX, UPROBE_MISSED_INSTALL);
+		return;
+	}
+	site = uprobe_site_get(mm, vaddr);
+	if (!WARN_ON_ONCE(!site)) {
+		uprobe_recheck_site(uprobe, site);
+		uprobe_site_put(site);
+	}
+}
+
+static int install_in(struct uprobe *uprobe, const struct mapping *map)
+{
+	struct vm_area_struct *vma;
+
+	if (mmap_write_lock_killable(map->mm))
+		return -EINTR;
+	vma = vma_lookup(map->mm, map->vaddr);
+	/* unstable: dup_mmap() has failed half-way, or the OOM killer is here */
+	if (!check_stable_address_space(map->mm) &&
+	    vma && uprobe_vma_is_text(vma) &&
+	    file_inode(vma->vm_file) == uprobe->inode &&
+	    uprobe_offset_of(vma, map->vaddr) == uprobe->offset)
+		uprobe_place(uprobe, vma);
+	mmap_write_unlock(map->mm);
+	return 0;
+}
+
+/* Filters are asked before an address space is locked. */
+static int install_everywhere(struct uprobe *uprobe, struct uprobe_consumer *uc)
+{
+	struct mapping *maps;
+	size_t nr, i;
+	int err = 0;
+
+	lockdep_assert_held(&uprobe->lock);
+	begin_walk();
+	maps = get_mappings(uprobe, &nr);
+	if (IS_ERR(maps)) {
+		err = PTR_ERR(maps);
+		goto out;
+	}
+	for (i = 0; i < nr && !err; i++) {
+		if (uprobe_consumer_wants(uc, maps[i].mm))
+			err = install_in(uprobe, &maps[i]);
+	}
+	put_mappings(maps, nr);
+out:
+	end_walk();
+	return err;
+}
+
+/*
+ * The next site of a walk, with references on it and its mm. What has been
+ * seen goes to the end of the list, and so do new sites: the walk is over when
+ * the first one has been seen. A new site needs no visit: whoever attached it
+ * asks the consumers once more afterwards (uprobe_place()).
+ */
+static struct uprobe_site *next_site(struct uprobe *uprobe)
+{
+	struct uprobe_site *site;
+
+	spin_lock(&uprobe->sites_lock);
+	for (;;) {
+		site = list_first_entry_or_null(&uprobe->sites,
+						struct uprobe_site,
+						uprobe_node);
+		if (site && site->walk == uprobe->walk)
+			site = NULL;
+		if (!site)
+			break;
+		site->walk = uprobe->walk;
+		list_move_tail(&site->uprobe_node, &uprobe->sites);
+		/* the space of a linked site is there; is anybody in it? */
+		if (mmget_not_zero(site->space->mm)) {
+			refcount_inc(&site->ref);
+			break;
+		}
+	}
+	spin_unlock(&uprobe->sites_lock);
+	return site;
+}
+
+static void recheck_everywhere(struct uprobe *uprobe)
+{
+	struct uprobe_site *site;
+	struct mm_struct *mm;
+
+	lockdep_assert_held(&uprobe->lock);
+	spin_lock(&uprobe->sites_lock);
+	uprobe->walk++;
+	spin_unlock(&uprobe->sites_lock);
+
+	while ((site = next_site(uprobe))) {
+		mm = site->space->mm;
+		mmap_write_lock(mm);
+		uprobe_recheck_site(uprobe, site);
+		mmap_write_unlock(mm);
+		uprobe_site_put(site);
+		mmput(mm);
+	}
+}
+
+/**
+ * uprobe_recheck - is this uprobe still wanted in this address space?
+ * @uprobe: a handler of it has asked for removal
+ * @mm: the current task's
+ *
+ * Context: task context, no locks held.
+ */
+void uprobe_recheck(struct uprobe *uprobe, struct mm_struct *mm)
+{
+	struct uprobe_space *space;
+	struct uprobe_site *site;
+	unsigned long at = 0;
+
+	if (uprobe_wanted(uprobe, mm) || mmap_write_lock_killable(mm))
+		return;
+	space = mm->uprobes_state.space;
+	while ((site = uprobe_site_first(space, at))) {
+		at = site->vaddr + 1;
+		uprobe_recheck_site(uprobe, site);
+	}
+	mmap_write_unlock(mm);
+}
+
+/* ---- the API ------------------------------------------------------------ */
+
+static int check_place(struct inode *inode, loff_t offset,
+		       loff_t ref_ctr_offset)
+{
+	if (!inode->i_mapping->a_ops->read_folio &&
+	    !shmem_mapping(inode->i_mapping))
+		return -EIO;
+	if (offset < 0 || offset >= i_size_read(inode))
+		return -EINVAL;
+	if (ref_ctr_offset < 0 ||
+	    !IS_ALIGNED(ref_ctr_offset, sizeof(short)))
+		return -EINVAL;
+	return 0;
+}
+
+/*
+ * Whether the instruction can be probed is a matter of each address space and
+ * its mode; refused here is what can be probed in none.
+ */
+static int check_insn(const struct uprobe *uprobe)
+{
+	struct arch_uprobe arch;
+	const char *reason;
+	int err;
+
+	if (!uprobe->nr_bytes)
+		return 0;
+	err = arch_uprobe_analyze(&arch, uprobe->bytes, uprobe->nr_bytes,
+				  IS_ENABLED(CONFIG_64BIT), &reason);
+	if (err && IS_ENABLED(CONFIG_COMPAT) &&
+	    !arch_uprobe_analyze(&arch, uprobe->bytes, uprobe->nr_bytes, false,
+				 &reason))
+		err = 0;
+	return err;
+}
+
+/**
+ * uprobe_register - make someone a consumer of a place
+ * @inode: the file, which the caller keeps (with its mount) until it has
+ *	unregistered
+ * @offset: of an instruction, in bytes from the start of the file
+ * @ref_ctr_offset: where the file has a counter (unsigned short) that says
+ *	how many listen, or 0. It belongs to this consumer alone.
+ * @uc: the consumer, zeroed but for its callbacks
+ *
+ * The processes that map the file now get their sites before this returns; the
+ * others when they map it. A process in which the place can't be probed is
+ * counted (UPROBE_MISSED_INSTALL) and is no error.
+ *
+ * Context: task context, may sleep; event_mutex may be held.
+ * Return: a handle, or an ERR_PTR: -EINVAL for arguments, -EIO for a file
+ * that can't be read through the page cache, -EOPNOTSUPP and -EILSEQ for an
+ * instruction that can't be probed, -ENOMEM, -EINTR.
+ */
+struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
+			       loff_t ref_ctr_offset,
+			       struct uprobe_consumer *uc)
+{
+	struct uprobe *uprobe;
+	int err;
+
+	if (!uc->handler && !uprobe_consumer_is_returner(uc))
+		return ERR_PTR(-EINVAL);
+	err = check_place(inode, offset, ref_ctr_offset);
+	if (err)
+		return ERR_PTR(err);
+	uprobe = uprobe_registry_get(inode, offset);
+	if (IS_ERR(uprobe))
+		return uprobe;
+	err = check_insn(uprobe);
+	if (err) {
+		uprobe_registry_leave(uprobe);
+		uprobe_put(uprobe);
+		return ERR_PTR(err);
+	}
+
+	uc->ref_ctr_offset = ref_ctr_offset;
+	mutex_lock(&uprobe->lock);
+	add_consumer(uprobe, uc);
+	err = install_everywhere(uprobe, uc);
+	mutex_unlock(&uprobe->lock);
+	if (err) {
+		uprobe_unregister_nosync(uprobe, uc);
+		uprobe_unregister_sync();
+		return ERR_PTR(err);
+	}
+	return uprobe;
+}
+EXPORT_SYMBOL_GPL(uprobe_register);
+
+/**
+ * uprobe_apply - the filter of a consumer has changed
+ * @uprobe: what uprobe_register() returned
+ * @uc: the consumer
+ * @add: it wants more address spaces, or else fewer
+ *
+ * Context: task context, may sleep; event_mutex may be held.
+ * Return: 0, -ENOENT if @uc isn't registered, -ENOMEM, -EINTR.
+ */
+int uprobe_apply(struct uprobe *uprobe, struct uprobe_consumer *uc, bool add)
+{
+	int err = 0;
+
+	mutex_lock(&uprobe->lock);
+	if (!is_consumer(uprobe, uc))
+		err = -ENOENT;
+	else if (add)
+		err = install_everywhere(uprobe, uc);
+	else
+		recheck_everywhere(uprobe);
+	mutex_unlock(&uprobe->lock);
+	return err;
+}
+
+/**
+ * uprobe_unregister_nosync - a consumer leaves
+ * @uprobe: what uprobe_register() returned; not to be used afterwards
+ * @uc: the consumer
+ *
+ * Open calls don't delay it: nobody asks for their returns any more. Handlers
+ * of @uc may still run; see uprobe_unregister_sync().
+ *
+ * Context: task context, may sleep; event_mutex may be held.
+ */
+void uprobe_unregister_nosync(struct uprobe *uprobe, struct uprobe_consumer *uc)
+{
+	mutex_lock(&uprobe->lock);
+	list_del_rcu(&uc->cons_node);
+	recheck_everywhere(uprobe);
+	mutex_unlock(&uprobe->lock);
+	uprobe_registry_leave(uprobe);
+	uprobe_put(uprobe);
+}
+EXPORT_SYMBOL_GPL(uprobe_unregister_nosync);
+
+/**
+ * uprobe_unregister_sync - wait until no handler of a gone consumer runs
+ *
+ * One call serves any number of uprobe_unregister_nosync() before it.
+ *
+ * Context: task context, sleeps for a grace period of RCU tasks trace.
+ */
+void uprobe_unregister_sync(void)
+{
+	synchronize_rcu_tasks_trace();
+}
+EXPORT_SYMBOL_GPL(uprobe_unregister_sync);

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which places of which files are probed?
+ *
+ * Two steps: a hash from inode to uprobe_file, read under RCU so that mmap
+ * can tell at a constant cost that a file is of no interest; and in each
+ * uprobe_file a tree of its uprobes by offset, under one spinlock that is
+ * taken only where probes or mappings come and go.
+ *
+ * register.c puts uprobes in and takes them out; mappings.c asks what is in
+ * a range of a file. The hit path never comes here: it has sites.c.
+ */
+
+#include <linux/hashtable.h>
+#include <linux/pagemap.h>
+#include <linux/rcupdate_trace.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/**
+ * struct uprobe_file - a file that has uprobes
+ * @hash: in files. Written under files_lock, read under RCU.
+ * @inode: the file
+ * @uprobes: by offset. files_lock.
+ * @rcu: frees it
+ */
+struct uprobe_file {
+	struct hlist_node	hash;
+	struct inode		*inode;
+	struct rb_root		uprobes;
+	struct rcu_head		rcu;
+};
+
+static DEFINE_HASHTABLE(files, 10);
+static DEFINE_SPINLOCK(files_lock);
+
+static struct uprobe_file *find_file(struct inode *inode)
+{
+	struct uprobe_file *file;
+
+	hash_for_each_possible_rcu(files, file, hash, (unsigned long)inode,
+				   lockdep_is_held(&files_lock)) {
+		if (file->inode == inode)
+			return file;
+	}
+	return NULL;
+}
+
+/**
+ * uprobe_registry_has - does this file have uprobes?
+ * @inode: the file
+ *
+ * Context: any; takes no lock. The answer is settled for a caller whose
+ * mapping stood in inode->i_mapping->i_mmap before it asked: a registration
+ * that comes later finds the mapping there.
+ */
+bool uprobe_registry_has(struct inode *inode)
+{
+	bool found;
+
+	rcu_read_lock();
+	found = find_file(inode);
+	rcu_read_unlock();
+	return found;
+}
+
+static struct uprobe *find_from(struct uprobe_file *file, loff_t from)
+{
+	struct rb_node *n = file->uprobes.rb_node;
+	struct uprobe *best = NULL;
+
+	while (n) {
+		struct uprobe *u = rb_entry(n, struct uprobe, node);
+
+		if (u->offset >= from) {
+			best = u;
+			n = n->rb_left;
+		} else {
+			n = n->rb_right;
+		}
+	}
+	return best;
+}
+
+/**
+ * uprobe_registry_next - the first uprobe in a range of a file
+ * @inode: the file
+ * @from: first offset of the range, in bytes
+ * @to: first offset behind the range
+ *
+ * Context: any that may take a spinlock.
+ * Return: the uprobe with a reference for the caller, or NULL.
+ */
+struct uprobe *uprobe_registry_next(struct inode *inode, loff_t from,
+				    loff_t to)
+{
+	struct uprobe_file *file;
+	struct uprobe *u = NULL;
+
+	spin_lock(&files_lock);
+	file = find_file(inode);
+	if (file)
+		u = find_from(file, from);
+	if (u && u->offset < to)
+		refcount_inc(&u->ref);
+	else
+		u = NULL;
+	spin_unlock(&files_lock);
+	return u;
+}
+
+static bool node_before(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct uprobe, node)->offset <
+	       rb_entry(b, struct uprobe, node)->offset;
+}
+
+/* Returns the uprobe that now stands for the place: @new or an older one. */
+static struct uprobe *insert(struct uprobe *new, struct uprobe_file *new_file)
+{
+	struct uprobe_file *file = find_file(new->inode);
+	struct uprobe *old;
+
+	lockdep_assert_held(&files_lock);
+	if (!file) {
+		hash_add_rcu(files, &new_file->hash,
+			     (unsigned long)new->inode);
+		file = new_file;
+	}
+	old = find_from(file, new->offset);
+	if (old && old->offset == new->offset) {
+		old->users++;
+		refcount_inc(&old->ref);
+		return old;
+	}
+	new->file = file;
+	rb_add(&new->node, &file->uprobes, node_before);
+	return new;
+}
+
+/* A file that somebody has mapped, for file systems that can't read without. */
+static struct file *get_mapped_file(struct address_space *mapping)
+{
+	struct vm_area_struct *vma;
+	struct file *file = NULL;
+
+	i_mmap_lock_read(mapping);
+	vma_interval_tree_foreach(vma, &mapping->i_mmap, 0, ULONG_MAX) {
+		file = get_file(vma->vm_file);
+		break;
+	}
+	i_mmap_unlock_read(mapping);
+	return file;
+}
+
+static struct folio *get_folio(struct address_space *mapping, pgoff_t index)
+{
+	struct folio *folio = filemap_get_folio(mapping, index);
+	struct file *file;
+
+	if (!IS_ERR(folio)) {
+		if (folio_test_uptodate(folio))
+			return folio;
+		folio_put(folio);
+	}
+	if (shmem_mapping(mapping))
+		return shmem_read_folio(mapping, index);
+
+	file = get_mapped_file(mapping);
+	if (!file)
+		return NULL;
+	folio = read_mapping_folio(mapping, index, file);
+	fput(file);
+	return folio;
+}
+
+/*
+ * The bytes come through the page cache, which is what processes map. No lock
+ * is held: the file's server may take its time, and may stall nobody but the
+ * caller. A file that is neither cached nor mapped is left unread (->read_folio
+ * of FUSE and 9p need an open file): then there is no site to be made either,
+ * and a later one goes by what is in memory.
+ */
+static int read_bytes(struct uprobe *u)
+{
+	size_t want = min_t(loff_t, sizeof(u->bytes),
+			    i_size_read(u->inode) - u->offset);
+
+	for (u->nr_bytes = 0; u->nr_bytes < want; ) {
+		loff_t pos = u->offset + u->nr_bytes;
+		size_t len = min_t(size_t, want - u->nr_bytes,
+				   PAGE_SIZE - offset_in_page(pos));
+		struct folio *folio = get_folio(u->inode->i_mapping,
+						pos >> PAGE_SHIFT);
+
+		if (!folio)
+			return 0;
+		if (IS_ERR(folio))
+			return u->nr_bytes ? 0 : PTR_ERR(folio);
+		memcpy_from_folio((char *)u->bytes + u->nr_bytes, folio,
+				  offset_in_folio(folio, pos), len);
+		folio_put(folio);
+		u->nr_bytes += len;
+	}
+	return 0;
+}
+
+static struct uprobe *alloc_uprobe(struct inode *inode, loff_t offset)
+{
+	struct uprobe *u = kzalloc(sizeof(*u), GFP_KERNEL_ACCOUNT);
+
+	if (!u)
+		return NULL;
+	refcount_set(&u->ref, 1);
+	u->users = 1;
+	u->inode = inode;
+	u->offset = offset;
+	mutex_init(&u->lock);
+	INIT_LIST_HEAD(&u->consumers);
+	spin_lock_init(&u->sites_lock);
+	INIT_LIST_HEAD(&u->sites);
+	return u;
+}
+
+/**
+ * uprobe_registry_get - find or make the uprobe of a place
+ * @inode: the file, which the caller keeps
+ * @offset: offset into it in bytes, less than its size
+ *
+ * Context: may sleep, reads the file.
+ * Return: the uprobe with one user and one reference more, or an ERR_PTR.
+ */
+struct uprobe *uprobe_registry_get(struct inode *inode, loff_t offset)
+{
+	struct uprobe_file *file;
+	struct uprobe *u, *kept;
+	int err;
+
+	u = alloc_uprobe(inode, offset);
+	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
+	err = u && file ? read_bytes(u) : -ENOMEM;
+	if (err) {
+		kfree(file);
+		kfree(u);
+		return ERR_PTR(err);
+	}
+	file->inode = inode;
+
+	spin_lock(&files_lock);
+	kept = insert(u, file);
+	if (kept->file == file)
+		file = NULL;
+	spin_unlock(&files_lock);
+
+	kfree(file);
+	if (kept != u)
+		kfree(u);
+	return kept;
+}
+
+/**
+ * uprobe_registry_leave - a consumer has gone
+ * @uprobe: of which it was a consumer
+ *
+ * With the last one the place is no longer probed: the inode may be freed
+ * and its address used again while open calls still refer to the uprobe.
+ */
+void uprobe_registry_leave(struct uprobe *uprobe)
+{
+	struct uprobe_file *file = NULL;
+
+	spin_lock(&files_lock);
+	if (--uprobe->users == 0) {
+		file = uprobe->file;
+		uprobe->file = NULL;
+		rb_erase(&uprobe->node, &file->uprobes);
+		if (RB_EMPTY_ROOT(&file->uprobes))
+			hash_del_rcu(&file->hash);
+		else
+			file = NULL;
+	}
+	spin_unlock(&files_lock);
+	if (file)
+		kfree_rcu(file, rcu);
+}
+
+static void free_uprobe(struct rcu_head *rcu)
+{
+	kfree(container_of(rcu, struct uprobe, rcu));
+}
+
+/**
+ * uprobe_put - give back a reference
+ * @uprobe: may be freed, after those who walk its consumers are done
+ */
+void uprobe_put(struct uprobe *uprobe)
+{
+	if (refcount_dec_and_test(&uprobe->ref))
+		call_rcu_tasks_trace(&uprobe->rcu, free_uprobe);
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who tells the program that somebody listens?
+ *
+ * An SDT marker may be guarded by a counter in the program's data (its
+ * semaphore): the program prepares the marker's arguments only while the
+ * counter isn't 0. A consumer that was registered with ref_ctr_offset adds 1 in
+ * each address space where it wants the hits, and takes it back when it leaves.
+ *
+ * The dynamic linker maps the text of a library before its data, so that a
+ * counter may have to wait for its mapping (uprobe_semaphores_retry()).
+ *
+ * register.c and mappings.c call in here when consumers or mappings change.
+ */
+
+#include <linux/highmem.h>
+#include <linux/rcupdate_trace.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/**
+ * struct uprobe_semaphore - what one consumer has done to one counter
+ * @list: in uprobe_space::semaphores
+ * @uprobe: of the consumer; only compared
+ * @uc: the consumer; only compared
+ * @inode: the file with the counter; only compared
+ * @offset: of the counter in the file
+ * @vaddr: address of the counter that was increased, 0 as long as there is
+ *	no mapping of it
+ *
+ * All of it under mmap_lock held for writing.
+ */
+struct uprobe_semaphore {
+	struct list_head		list;
+	const struct uprobe		*uprobe;
+	const struct uprobe_consumer	*uc;
+	const struct inode		*inode;
+	loff_t				offset;
+	unsigned long			vaddr;
+};
+
+static bool holds_counter(const struct uprobe_semaphore *sem,
+			  const struct vm_area_struct *vma)
+{
+	unsigned long vaddr;
+
+	if (!vma->vm_file || file_inode(vma->vm_file) != sem->inode ||
+	    (vma->vm_flags & (VM_WRITE | VM_SHARED)) != VM_WRITE)
+		return false;
+	vaddr = uprobe_vaddr_of(vma, sem->offset);
+	return vaddr >= vma->vm_start && vaddr < vma->vm_end;
+}
+
+static unsigned long find_counter(const struct uprobe_semaphore *sem,
+				  struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, mm, 0);
+
+	for_each_vma(vmi, vma) {
+		if (holds_counter(sem, vma))
+			return uprobe_vaddr_of(vma, sem->offset);
+	}
+	return 0;
+}
+
+/* The counter is aligned, so that it lies within one page. */
+static int add_to_counter(struct mm_struct *mm, unsigned long vaddr, int d)
+{
+	struct page *page;
+	short *counter;
+	int err = 0;
+
+	if (get_user_pages_remote(mm, vaddr, 1, FOLL_WRITE, &page, NULL) != 1)
+		return -EFAULT;
+	counter = kmap_local_page(page) + offset_in_page(vaddr);
+	/* a program that wrote there itself must not see it wrap */
+	if (*counter + d < 0 || *counter + d > SHRT_MAX)
+		err = -ERANGE;
+	else
+		*counter += d;
+	kunmap_local(counter);
+	if (!err)
+		set_page_dirty_lock(page);
+	put_page(page);
+	return err;
+}
+
+static void try_increase(struct uprobe_semaphore *sem, struct mm_struct *mm)
+{
+	unsigned long vaddr = find_counter(sem, mm);
+
+	if (vaddr && add_to_counter(mm, vaddr, 1) == 0)
+		sem->vaddr = vaddr;
+}
+
+static void release(struct uprobe_semaphore *sem, struct mm_struct *mm)
+{
+	/* it is gone if the process has mapped something else there */
+	if (sem->vaddr && find_counter(sem, mm) == sem->vaddr)
+		add_to_counter(mm, sem->vaddr, -1);
+	list_del(&sem->list);
+	kfree(sem);
+}
+
+static struct uprobe_semaphore *find(struct uprobe_space *space,
+				     const struct uprobe *uprobe,
+				     const struct uprobe_consumer *uc)
+{
+	struct uprobe_semaphore *sem;
+
+	list_for_each_entry(sem, &space->semaphores, list) {
+		if (sem->uprobe == uprobe && sem->uc == uc)
+			return sem;
+	}
+	return NULL;
+}
+
+/* Without memory the marker stays off for this consumer: it gets no hits. */
+static void add(struct uprobe_space *space, struct uprobe *uprobe,
+		struct uprobe_consumer *uc)
+{
+	struct uprobe_semaphore *sem = kzalloc(sizeof(*sem),
+					       GFP_KERNEL_ACCOUNT);
+
+	if (!sem)
+		return;
+	sem->uprobe = uprobe;
+	sem->uc = uc;
+	sem->inode = uprobe->inode;
+	sem->offset = uc->ref_ctr_offset;
+	list_add(&sem->list, &space->semaphores);
+	try_increase(sem, space->mm);
+}
+
+static bool is_wanted(struct uprobe *uprobe, const struct uprobe_consumer *c,
+		      struct mm_struct *mm)
+{
+	struct uprobe_consumer *uc;
+
+	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
+				rcu_read_lock_trace_held()) {
+		if (uc == c)
+			return uprobe_consumer_wants(uc, mm);
+	}
+	return false;
+}
+
+static bool has_site(struct uprobe_space *space, const struct uprobe *uprobe)
+{
+	struct uprobe_site *site;
+	unsigned long at = 0;
+
+	while ((site = uprobe_site_first(space, at))) {
+		if (site->uprobe == uprobe)
+			return true;
+		at = site->vaddr + 1;
+	}
+	return false;
+}
+
+static void remove_unwanted(struct uprobe_space *space, struct uprobe *uprobe)
+{
+	struct uprobe_semaphore *sem, *next;
+
+	list_for_each_entry_safe(sem, next, &space->semaphores, list) {
+		if (sem->uprobe != uprobe)
+			continue;
+		if (!is_wanted(uprobe, sem->uc, space->mm) ||
+		    !has_site(space, uprobe))
+			release(sem, space->mm);
+	}
+}
+
+static void add_wanted(struct uprobe_space *space, struct uprobe *uprobe)
+{
+	struct uprobe_consumer *uc;
+
+	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
+				rcu_read_lock_trace_held()) {
+		if (uc->ref_ctr_offset && !find(space, uprobe, uc) &&
+		    uprobe_consumer_wants(uc, space->mm) &&
+		    has_site(space, uprobe))
+			add(space, uprobe, uc);
+	}
+}
+
+/**
+ * uprobe_semaphores_update - consumers or sites of a uprobe have changed
+ * @uprobe: the uprobe
+ * @mm: with a space; counters in it go up or down
+ *
+ * Context: mmap_lock held for writing. May sleep.
+ */
+void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm)
+{
+	struct uprobe_space *space = mm->uprobes_state.space;
+
+	mmap_assert_write_locked(mm);
+	rcu_read_lock_trace();
+	if (!list_empty(&space->semaphores))
+		remove_unwanted(space, uprobe);
+	add_wanted(space, uprobe);
+	rcu_read_unlock_trace();
+}
+
+/**
+ * uprobe_semaphores_waiting - is there a counter whose mapping hasn't come?
+ * @space: where; the caller's own
+ *
+ * Context: mmap_lock held.
+ */
+bool uprobe_semaphores_waiting(struct uprobe_space *space)
+{
+	struct uprobe_semaphore *sem;
+
+	list_for_each_entry(sem, &space->semaphores, list) {
+		if (!sem->vaddr)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * uprobe_semaphores_retry - mappings have come that may hold counters
+ * @space: where
+ *
+ * Context: mmap_lock held for writing. May sleep.
+ */
+void uprobe_semaphores_retry(struct uprobe_space *space)
+{
+	struct uprobe_semaphore *sem;
+
+	mmap_assert_write_locked(space->mm);
+	list_for_each_entry(sem, &space->semaphores, list) {
+		if (!sem->vaddr)
+			try_increase(sem, space->mm);
+	}
+}
+
+/**
+ * uprobe_semaphores_clone - fork: the counters were copied with the memory
+ * @to: the child's space
+ * @from: the parent's
+ *
+ * Context: mmap_lock of the parent held for writing.
+ * Return: 0 or -ENOMEM; uprobe_semaphores_free() cleans up.
+ */
+int uprobe_semaphores_clone(struct uprobe_space *to, struct uprobe_space *from)
+{
+	struct uprobe_semaphore *sem, *copy;
+
+	list_for_each_entry(sem, &from->semaphores, list) {
+		copy = kmemdup(sem, sizeof(*sem), GFP_KERNEL_ACCOUNT);
+		if (!copy)
+			return -ENOMEM;
+		list_add(&copy->list, &to->semaphores);
+	}
+	return 0;
+}
+
+/**
+ * uprobe_semaphores_free - forget all counters
+ * @space: of an mm that nobody uses any more
+ */
+void uprobe_semaphores_free(struct uprobe_space *space)
+{
+	struct uprobe_semaphore *sem, *next;
+
+	list_for_each_entry_safe(sem, next, &space->semaphores, list)
+		kfree(sem);
+	INIT_LIST_HEAD(&space->semaphores);
+}

@@ -1,0 +1,615 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which breakpoints does an address space have, and what for?
+ *
+ * The index from address to site is a hash, read under RCU on a hit; a tree
+ * beside it answers questions about ranges. Both change under mmap_lock held
+ * for writing, and so do the roles of a site:
+ *
+ *	entry role	site->uprobe is set: hits are the uprobe's
+ *	return role	site->is_return: open calls may end here
+ *
+ * A site without a role is taken away: first the byte is restored, then the
+ * site leaves the index. A thread that trapped in between finds no site and no
+ * breakpoint, and simply executes the instruction (hit.c). Threads that stand
+ * on the site hold a reference; the slot goes with the last one.
+ *
+ * register.c and mappings.c install, call.c asks for return sites, hit.c
+ * looks up.
+ */
+
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+static const struct rhashtable_params index_params = {
+	.key_len		= sizeof_field(struct uprobe_site, vaddr),
+	.key_offset		= offsetof(struct uprobe_site, vaddr),
+	.head_offset		= offsetof(struct uprobe_site, hash),
+	.automatic_shrinking	= true,
+};
+
+/* ---- the index ---------------------------------------------------------- */
+
+static struct uprobe_site *find_site(struct uprobe_space *space,
+				     unsigned long vaddr)
+{
+	return rhashtable_lookup_fast(&space->index, &vaddr, index_params);
+}
+
+/**
+ * uprobe_site_get - look a site up
+ * @mm: address space, kept by the caller
+ * @vaddr: address of the breakpoint
+ *
+ * Context: any.
+ * Return: the site with a reference, or NULL.
+ */
+struct uprobe_site *uprobe_site_get(struct mm_struct *mm, unsigned long vaddr)
+{
+	/* pairs with smp_store_release() in uprobe_space_make() */
+	struct uprobe_space *space = smp_load_acquire(&mm->uprobes_state.space);
+	struct uprobe_site *site;
+
+	if (!space)
+		return NULL;
+	rcu_read_lock();
+	site = find_site(space, vaddr);
+	if (site && !refcount_inc_not_zero(&site->ref))
+		site = NULL;
+	rcu_read_unlock();
+	return site;
+}
+
+/**
+ * uprobe_site_put - give a reference back
+ * @site: the site; with the last reference its slot is free again
+ */
+void uprobe_site_put(struct uprobe_site *site)
+{
+	if (!refcount_dec_and_test(&site->ref))
+		return;
+	uprobe_slot_free(site);
+	kfree_rcu(site, rcu);
+}
+
+/**
+ * uprobe_site_first - the first site at or above an address
+ * @space: where to look
+ * @from: the address
+ *
+ * Context: mmap_lock held for writing, or tree_lock, or nobody else has the
+ * space. No reference is taken.
+ */
+struct uprobe_site *uprobe_site_first(struct uprobe_space *space,
+				      unsigned long from)
+{
+	struct rb_node *n = space->tree.rb_node;
+	struct uprobe_site *best = NULL;
+
+	while (n) {
+		struct uprobe_site *s = rb_entry(n, struct uprobe_site, node);
+
+		if (s->vaddr >= from) {
+			best = s;
+			n = n->rb_left;
+		} else {
+			n = n->rb_right;
+		}
+	}
+	return best;
+}
+
+static bool site_before(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct uprobe_site, node)->vaddr <
+	       rb_entry(b, struct uprobe_site, node)->vaddr;
+}
+
+static int publish(struct uprobe_site *site)
+{
+	struct uprobe_space *space = site->space;
+	int err;
+
+	err = rhashtable_insert_fast(&space->index, &site->hash, index_params);
+	if (err)
+		return err;
+	spin_lock(&space->tree_lock);
+	rb_add(&site->node, &space->tree, site_before);
+	spin_unlock(&space->tree_lock);
+	return 0;
+}
+
+static void unpublish(struct uprobe_site *site)
+{
+	struct uprobe_space *space = site->space;
+
+	rhashtable_remove_fast(&space->index, &site->hash, index_params);
+	spin_lock(&space->tree_lock);
+	rb_erase(&site->node, &space->tree);
+	spin_unlock(&space->tree_lock);
+	uprobe_site_put(site);
+}
+
+/* ---- roles -------------------------------------------------------------- */
+
+static void remove_site(struct uprobe_site *site)
+{
+	int err;
+
+	err = uprobe_text_restore(site->space->mm, site->vaddr,
+				  site->arch.insn[0]);
+	/*
+	 * Without memory for that, the breakpoint stays and so does the site:
+	 * a thread that comes along executes the instruction in the slot, and
+	 * no handler runs.
+	 */
+	if (!err)
+		unpublish(site);
+}
+
+static void drop_return_roles(struct uprobe_space *space)
+{
+	struct uprobe_site *site;
+	unsigned long at = 0;
+
+	while ((site = uprobe_site_first(space, at))) {
+		at = site->vaddr + 1;
+		if (!site->is_return)
+			continue;
+		site->is_return = false;
+		if (!site->uprobe)
+			remove_site(site);
+	}
+}
+
+static void set_wants_returns(struct uprobe_site *site, bool wants)
+{
+	struct uprobe_space *space = site->space;
+
+	if (site->wants_returns == wants)
+		return;
+	site->wants_returns = wants;
+	if (wants)
+		space->nr_returners++;
+	else if (--space->nr_returners == 0)
+		drop_return_roles(space);
+}
+
+static void set_uprobe(struct uprobe_site *site, struct uprobe *uprobe)
+{
+	refcount_inc(&uprobe->ref);
+	WRITE_ONCE(site->uprobe, uprobe);
+}
+
+/**
+ * uprobe_site_link - walks over the uprobe's sites shall find this one
+ * @site: in the index
+ *
+ * Whoever calls this asks the consumers afterwards whether they want the site
+ * at all: one that leaves meanwhile sees the site, or is seen to have left.
+ *
+ * Context: mmap_lock held for writing.
+ */
+void uprobe_site_link(struct uprobe_site *site)
+{
+	struct uprobe *uprobe = site->uprobe;
+
+	if (!uprobe || !list_empty(&site->uprobe_node))
+		return;
+	spin_lock(&uprobe->sites_lock);
+	site->walk = uprobe->walk;
+	list_add_tail(&site->uprobe_node, &uprobe->sites);
+	spin_unlock(&uprobe->sites_lock);
+}
+
+static void detach(struct uprobe_site *site)
+{
+	struct uprobe *uprobe = site->uprobe;
+
+	if (!uprobe)
+		return;
+	spin_lock(&uprobe->sites_lock);
+	list_del_init(&site->uprobe_node);
+	spin_unlock(&uprobe->sites_lock);
+	WRITE_ONCE(site->uprobe, NULL);
+	uprobe_put(uprobe);
+}
+
+/**
+ * uprobe_site_refresh - consumers of the site's uprobe have changed
+ * @site: in the index, in entry role
+ *
+ * Context: mmap_lock held for writing.
+ */
+void uprobe_site_refresh(struct uprobe_site *site)
+{
+	struct mm_struct *mm = site->space->mm;
+
+	mmap_assert_write_locked(mm);
+	set_wants_returns(site, uprobe_wants_returns(site->uprobe, mm));
+}
+
+/**
+ * uprobe_site_drop_uprobe - end the entry role; the site may go
+ * @site: in the index
+ *
+ * Context: mmap_lock held for writing.
+ */
+void uprobe_site_drop_uprobe(struct uprobe_site *site)
+{
+	mmap_assert_write_locked(site->space->mm);
+	refcount_inc(&site->ref);
+	detach(site);
+	if (!site->is_return)
+		remove_site(site);
+	/* may remove the site: it may have been the last that wants returns */
+	set_wants_returns(site, false);
+	uprobe_site_put(site);
+}
+
+/**
+ * uprobe_site_forget - the breakpoint is gone with its mapping
+ * @site: in the index
+ *
+ * Context: mmap_lock held for writing.
+ */
+void uprobe_site_forget(struct uprobe_site *site)
+{
+	mmap_assert_write_locked(site->space->mm);
+	detach(site);
+	refcount_inc(&site->ref);
+	site->is_return = false;
+	unpublish(site);
+	set_wants_returns(site, false);
+	uprobe_site_put(site);
+}
+
+/**
+ * uprobe_site_abandon - a site can't be used in this process after all
+ * @site: referenced; in the current task's address space
+ *
+ * The code it is in is executed in another mode than the process was started
+ * in (a far jump to a 32-bit code segment): the instruction was decoded wrong.
+ *
+ * Context: task context, no locks.
+ */
+void uprobe_site_abandon(struct uprobe_site *site)
+{
+	struct mm_struct *mm = site->space->mm;
+	struct uprobe *uprobe;
+
+	if (mmap_write_lock_killable(mm))
+		return;
+	uprobe = site->uprobe;
+	if (uprobe)
+		uprobe_count(uprobe, mm, U64_MAX, UPROBE_MISSED_INSTALL);
+	if (find_site(site->space, site->vaddr) == site) {
+		uprobe_text_restore(mm, site->vaddr, site->arch.insn[0]);
+		uprobe_site_forget(site);
+	}
+	mmap_write_unlock(mm);
+}
+
+/* ---- making a site ------------------------------------------------------ */
+
+/*
+ * What stands in memory, seen through the breakpoints of other sites. Memory
+ * and not the file is what the process would execute: it may have relocations
+ * in its text.
+ */
+static int read_insn(struct uprobe_site *site, u8 *bytes, size_t len)
+{
+	unsigned long end = site->vaddr + len;
+	unsigned long at = site->vaddr + 1;
+	struct uprobe_site *other;
+	int n;
+
+	n = uprobe_text_read(site->space->mm, site->vaddr, bytes, len);
+	while ((other = uprobe_site_first(site->space, at)) &&
+	       other->vaddr < end) {
+		bytes[other->vaddr - site->vaddr] = other->arch.insn[0];
+		at = other->vaddr + 1;
+	}
+	return n;
+}
+
+static struct uprobe_site *alloc_site(struct uprobe_space *space,
+				      unsigned long vaddr)
+{
+	struct uprobe_site *site = kzalloc(sizeof(*site), GFP_KERNEL_ACCOUNT);
+
+	if (!site)
+		return NULL;
+	refcount_set(&site->ref, 1);
+	INIT_LIST_HEAD(&site->uprobe_node);
+	site->space = space;
+	site->vaddr = vaddr;
+	return site;
+}
+
+static int prepare(struct uprobe_site *site, struct vm_area_struct *vma)
+{
+	u8 bytes[UPROBE_MAX_INSN] = {};
+	const char *reason;
+	size_t len;
+	int n, err;
+
+	len = min_t(size_t, sizeof(bytes), vma->vm_end - site->vaddr);
+	n = read_insn(site, bytes, len);
+	if (n < 0)
+		return n;
+	err = arch_uprobe_analyze(&site->arch, bytes, n,
+				  arch_uprobe_mm_is_64bit(site->space->mm),
+				  &reason);
+	return err ?: uprobe_slot_alloc(site);
+}
+
+/* The index knows the site before a thread can trap there. */
+static int put_in_place(struct uprobe_site *site)
+{
+	int err = publish(site);
+
+	if (err)
+		return err;
+	err = uprobe_text_set_breakpoint(site->space->mm, site->vaddr,
+					 site->arch.insn[0]);
+	if (err) {
+		refcount_inc(&site->ref);
+		unpublish(site);
+	}
+	return err;
+}
+
+/*
+ * @expect: what the first byte must be, or -1. Text that was changed in this
+ * process (by a debugger's breakpoint, or by itself) isn't what the probe
+ * was meant for.
+ */
+static struct uprobe_site *make_site(struct vm_area_struct *vma,
+				     unsigned long vaddr, int expect)
+{
+	struct uprobe_space *space = uprobe_space_make(vma->vm_mm);
+	struct uprobe_site *site;
+	int err;
+
+	site = space ? alloc_site(space, vaddr) : NULL;
+	if (!site)
+		return ERR_PTR(-ENOMEM);
+	site->inode = file_inode(vma->vm_file);
+	site->offset = uprobe_offset_of(vma, vaddr);
+	err = prepare(site, vma);
+	if (!err && expect >= 0 && site->arch.insn[0] != expect)
+		err = -EILSEQ;
+	if (!err)
+		err = put_in_place(site);
+	if (err) {
+		uprobe_site_put(site);
+		return ERR_PTR(err);
+	}
+	return site;
+}
+
+/**
+ * uprobe_site_matches - is the site's place still mapped at its address?
+ * @site: in the index
+ * @vma: the mapping that covers its address, or NULL
+ *
+ * Context: mmap_lock held.
+ */
+bool uprobe_site_matches(const struct uprobe_site *site,
+			 const struct vm_area_struct *vma)
+{
+	return vma && vma->vm_file && file_inode(vma->vm_file) == site->inode &&
+	       uprobe_offset_of(vma, site->vaddr) == site->offset;
+}
+
+/* The site at an address, unless it is left over from an earlier mapping. */
+static struct uprobe_site *find_current(struct vm_area_struct *vma,
+					unsigned long vaddr)
+{
+	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
+	struct uprobe_site *site = space ? find_site(space, vaddr) : NULL;
+
+	if (site && !uprobe_site_matches(site, vma)) {
+		uprobe_site_forget(site);
+		site = NULL;
+	}
+	return site;
+}
+
+/**
+ * uprobe_site_install - give a uprobe a site in an address space
+ * @uprobe: the uprobe
+ * @vma: a mapping of its file's text
+ * @vaddr: where its offset is mapped
+ *
+ * Context: mmap_lock held for writing. May sleep.
+ * The caller asks the consumers once more afterwards (uprobe_place()).
+ *
+ * Return: 0 (also if it was there), -EOPNOTSUPP or -EILSEQ if the instruction
+ * can't be probed in this process, -ENOMEM and the like.
+ */
+int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
+			unsigned long vaddr)
+{
+	struct uprobe_site *site = find_current(vma, vaddr);
+
+	mmap_assert_write_locked(vma->vm_mm);
+	if (!site) {
+		site = make_site(vma, vaddr,
+				 uprobe->nr_bytes ? uprobe->bytes[0] : -1);
+		if (IS_ERR(site))
+			return PTR_ERR(site);
+	}
+	/* its last consumer left, and a new one made another for the place */
+	if (site->uprobe != uprobe) {
+		detach(site);
+		set_uprobe(site, uprobe);
+	}
+	uprobe_site_link(site);
+	return 0;
+}
+
+/**
+ * uprobe_site_make_return - let calls end at an address
+ * @mm: the current task's
+ * @vaddr: the return address
+ *
+ * Context: task context of the caller's own mm; takes mmap_lock.
+ * Return: 0, or -errno if the address can't carry a site: no private file
+ * text (-ENXIO), an instruction that can't be probed, no memory.
+ */
+int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr)
+{
+	struct uprobe_site *site = uprobe_site_get(mm, vaddr);
+	bool done = site && READ_ONCE(site->is_return);
+	struct vm_area_struct *vma;
+	int err = -ENXIO;
+
+	if (site)
+		uprobe_site_put(site);
+	if (done)
+		return 0;
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	vma = vma_lookup(mm, vaddr);
+	if (vma && uprobe_vma_is_text(vma)) {
+		site = find_current(vma, vaddr) ?: make_site(vma, vaddr, -1);
+		err = PTR_ERR_OR_ZERO(site);
+	}
+	if (!err)
+		WRITE_ONCE(site->is_return, true);
+	mmap_write_unlock(mm);
+	return err;
+}
+
+/* ---- spaces ------------------------------------------------------------- */
+
+static struct uprobe_space *alloc_space(struct mm_struct *mm)
+{
+	struct uprobe_space *space = kzalloc(sizeof(*space),
+					     GFP_KERNEL_ACCOUNT);
+
+	if (!space)
+		return NULL;
+	if (rhashtable_init(&space->index, &index_params)) {
+		kfree(space);
+		return NULL;
+	}
+	space->mm = mm;
+	spin_lock_init(&space->tree_lock);
+	INIT_LIST_HEAD(&space->areas);
+	INIT_LIST_HEAD(&space->semaphores);
+	return space;
+}
+
+/**
+ * uprobe_space_make - the space of an mm, made if it has none
+ * @mm: with a user that the caller keeps
+ *
+ * Context: mmap_lock held for writing.
+ * Return: the space, or NULL without memory.
+ */
+struct uprobe_space *uprobe_space_make(struct mm_struct *mm)
+{
+	struct uprobe_space *space = mm->uprobes_state.space;
+
+	mmap_assert_write_locked(mm);
+	if (space)
+		return space;
+	space = alloc_space(mm);
+	/* pairs with smp_load_acquire() of those who have no lock */
+	if (space)
+		smp_store_release(&mm->uprobes_state.space, space);
+	return space;
+}
+
+/*
+ * The copy isn't linked to its uprobe yet: as long as the child has no
+ * mappings, a consumer that leaves could not take the breakpoint away.
+ */
+static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
+{
+	struct uprobe_site *site = alloc_site(to, from->vaddr);
+	int err;
+
+	if (!site)
+		return -ENOMEM;
+	site->inode = from->inode;
+	site->offset = from->offset;
+	site->is_return = from->is_return;
+	site->arch = from->arch;
+	uprobe_slot_adopt(site, from->slot);
+	err = publish(site);
+	if (err) {
+		uprobe_site_put(site);
+		return err;
+	}
+	if (from->uprobe)
+		set_uprobe(site, from->uprobe);
+	site->wants_returns = from->wants_returns;
+	to->nr_returners += from->wants_returns;
+	return 0;
+}
+
+/**
+ * uprobe_space_clone - fork: the child's pages come with the breakpoints
+ * @from: the parent's space; its mmap_lock is held for writing
+ * @mm: the child's mm, which nobody else knows yet
+ *
+ * The child's filters can't be asked yet: uprobe_sync() does that before its
+ * first instruction.
+ *
+ * Return: the child's space, or an ERR_PTR, upon which fork must fail: a
+ * child with breakpoints that nobody knows would be killed by them.
+ */
+struct uprobe_space *uprobe_space_clone(struct uprobe_space *from,
+					struct mm_struct *mm)
+{
+	struct uprobe_space *space = alloc_space(mm);
+	struct uprobe_site *site;
+	unsigned long at = 0;
+	int err;
+
+	if (!space)
+		return ERR_PTR(-ENOMEM);
+	space->inherited = true;
+	err = uprobe_areas_clone(space, from);
+	if (!err)
+		err = uprobe_semaphores_clone(space, from);
+	while (!err && (site = uprobe_site_first(from, at))) {
+		err = clone_site(space, site);
+		at = site->vaddr + 1;
+	}
+	if (err) {
+		uprobe_space_free(space);
+		return ERR_PTR(err);
+	}
+	return space;
+}
+
+/**
+ * uprobe_space_free - give everything back
+ * @space: no task uses its mm, and mm->uprobes_state.space is already NULL.
+ *	Others may still hold a pointer: uprobe_munmap() under RCU, and walks
+ *	of uprobe::sites, which find out by mmget_not_zero() that the mm is
+ *	gone.
+ *
+ * Context: task context.
+ */
+void uprobe_space_free(struct uprobe_space *space)
+{
+	struct uprobe_site *site;
+
+	while ((site = uprobe_site_first(space, 0))) {
+		detach(site);
+		unpublish(site);
+	}
+	uprobe_semaphores_free(space);
+	uprobe_areas_free(space);
+	rhashtable_destroy(&space->index);
+	kfree_rcu(space, rcu);
+}

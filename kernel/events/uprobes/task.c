@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What does a thread carry along, and when is its work done?
+ *
+ * A thread that meets a breakpoint gets a struct uprobe_thread, which stays
+ * with it until it exits or calls execve(). Work for it is noted in traps and
+ * hooks by TIF_UPROBE, and done here on the way back to user mode, before
+ * signals are looked at.
+ */
+
+#include <linux/kdebug.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/**
+ * uprobe_thread_make - the current thread's state, made if it has none
+ * @gfp: how to allocate
+ *
+ * Return: the state, or NULL without memory.
+ */
+struct uprobe_thread *uprobe_thread_make(gfp_t gfp)
+{
+	struct uprobe_thread *ut = uprobe_thread_of(current);
+
+	if (ut)
+		return ut;
+	ut = kzalloc(sizeof(*ut), gfp);
+	if (ut)
+		current->utask = &ut->task;
+	return ut;
+}
+
+/**
+ * uprobe_free_utask - a thread ends, or its program does
+ * @t: the current task
+ *
+ * Called by mm_release(), on exit and by execve(), while the mm is there.
+ */
+void uprobe_free_utask(struct task_struct *t)
+{
+	struct uprobe_thread *ut = uprobe_thread_of(t);
+
+	if (!ut)
+		return;
+	uprobe_calls_free(ut, t->flags & PF_EXITING ? UPROBE_MISSED_EXIT :
+						      UPROBE_MISSED_EXEC);
+	t->utask = NULL;
+	/* killed inside a slot */
+	if (ut->site)
+		uprobe_site_put(ut->site);
+	kfree(ut);
+}
+
+static void inherit_calls(struct task_struct *child)
+{
+	struct uprobe_thread *parent = uprobe_thread_of(current);
+	struct uprobe_thread *ut;
+
+	if (!parent || !parent->calls)
+		return;
+	ut = kzalloc(sizeof(*ut), GFP_KERNEL);
+	if (!ut)
+		return;
+	child->utask = &ut->task;
+	uprobe_calls_inherit(ut, parent, child->mm);
+}
+
+/**
+ * uprobe_copy_process - a task has been made and has not run yet
+ * @t: the new task; a copy of the current one
+ * @flags: of clone()
+ *
+ * A new thread, and a child that shares the address space, start without
+ * calls: the frames they came from are their parent's. A child with a copy of
+ * the address space returns from the same frames.
+ */
+void uprobe_copy_process(struct task_struct *t, unsigned long flags)
+{
+	struct mm_struct *mm = t->mm;
+
+	t->utask = NULL;
+	if (!mm || mm == current->mm)
+		return;
+	inherit_calls(t);
+	if (uprobe_walked_since(mm->uprobes_state.dup_seq))
+		uprobe_mark_all(mm);
+	if (uprobe_is_dirty(mm))
+		set_tsk_thread_flag(t, TIF_UPROBE);
+}
+
+/**
+ * uprobe_notify_resume - TIF_UPROBE was set
+ * @regs: of the current task, about to return to user mode
+ *
+ * Called by exit_to_user_mode_loop(), interrupts on, before signals.
+ */
+void uprobe_notify_resume(struct pt_regs *regs)
+{
+	struct uprobe_thread *ut;
+
+	clear_thread_flag(TIF_UPROBE);
+	if (!current->mm)
+		return;
+	if (uprobe_is_dirty(current->mm))
+		uprobe_sync(current->mm);
+
+	ut = uprobe_thread_of(current);
+	if (!ut)
+		return;
+	switch (ut->step) {
+	case STEP_HIT:
+		uprobe_handle_hit(ut, regs);
+		break;
+	case STEP_DONE:
+	case STEP_ABORTED:
+		uprobe_step_finish(ut, regs);
+		break;
+	case STEP_NONE:
+	case STEP_RUNNING:
+		break;
+	}
+}
+
+static struct notifier_block exception_notifier = {
+	.notifier_call	= arch_uprobe_exception_notify,
+	.priority	= INT_MAX - 1,	/* after kprobes and kgdb */
+};
+
+/**
+ * uprobes_init - called once, by proc_caches_init()'s neighbour fork_init()
+ */
+void __init uprobes_init(void)
+{
+	if (register_die_notifier(&exception_notifier))
+		panic("uprobes: no die notifier\n");
+}
