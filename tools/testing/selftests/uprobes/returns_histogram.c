@@ -5,10 +5,13 @@
  * Every percentile is compared with the one that sorting all values gives. The
  * file under test is included as it is: no perf and no kernel are needed.
  */
-#include "returns_tap.h"
+#include "tap.h"
 
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
+
+/* As in tools/include/linux/types.h. */
+typedef uint64_t u64;
 
 #include "../../../perf/util/returns/histogram.c"
 

@@ -5,10 +5,13 @@
  * The text is compared character by character with what a user is to see. The
  * files under test are included as they are: no perf and no kernel are needed.
  */
-#include "returns_tap.h"
+#include "tap.h"
 
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
+
+/* As in tools/include/linux/types.h. */
+typedef uint64_t u64;
 
 #include "../../../perf/util/returns/command.c"
 #include "../../../perf/util/returns/format.c"
