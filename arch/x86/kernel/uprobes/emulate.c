@@ -337,6 +337,8 @@ static const emulate_fn emulators[UPROBE_NR_OPS] = {
  * A program can leave its mode through a far jump, and run the same bytes as
  * other instructions, or choose a code segment of its own, where addresses
  * mean something else. Neither emulation nor the slot is right for it then.
+ *
+ * Return: true if the instruction means for this thread what @au says.
  */
 bool arch_uprobe_fits(const struct arch_uprobe *au, struct pt_regs *regs)
 {

@@ -51,6 +51,7 @@ struct pt_regs;
  * @UPROBE_OP_JUMP_INDIRECT: near jump through a register or memory
  * @UPROBE_OP_CALL_INDIRECT: near call through a register or memory
  * @UPROBE_OP_RETURN: near return; done by the processor, but a branch
+ * @UPROBE_NR_OPS: how many there are
  *
  * LOOPNE to JCXZ stand in the order of their opcodes e0 to e3.
  */

@@ -79,8 +79,8 @@ static int step_trapped(struct pt_regs *regs, unsigned long *dr6)
 int arch_uprobe_exception_notify(struct notifier_block *self,
 				 unsigned long val, void *data)
 {
-	struct die_args *args = data;
-	struct pt_regs *regs = args->regs;
+	const struct die_args *trap = data;
+	struct pt_regs *regs = trap->regs;
 
 	if (!regs || !user_mode(regs) || v8086_mode(regs))
 		return NOTIFY_DONE;
@@ -88,7 +88,7 @@ int arch_uprobe_exception_notify(struct notifier_block *self,
 	case DIE_INT3:
 		return uprobe_breakpoint(regs) ? NOTIFY_STOP : NOTIFY_DONE;
 	case DIE_DEBUG:
-		return step_trapped(regs, ERR_PTR(args->err));
+		return step_trapped(regs, ERR_PTR(trap->err));
 	default:
 		return NOTIFY_DONE;
 	}

@@ -22,8 +22,10 @@
  * arch_uprobe_mm_is_64bit - is the code of this address space 64-bit code?
  * @mm: the address space
  *
- * What execve() loaded decides. A thread that goes on in a code segment of
- * the other mode is told from the rest by arch_uprobe_fits().
+ * A thread that goes on in a code segment of the other mode is told from the
+ * rest by arch_uprobe_fits().
+ *
+ * Return: what execve() loaded.
  */
 bool arch_uprobe_mm_is_64bit(const struct mm_struct *mm)
 {

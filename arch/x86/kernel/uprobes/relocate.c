@@ -40,7 +40,8 @@ static bool is_relative_branch(const struct arch_uprobe *au)
  * uprobe_slot_insn_len - how long is the instruction in the slot?
  * @au: the instruction
  *
- * A relative branch is replaced by another one that reaches farther.
+ * Return: bytes; not those of the original for a relative branch, which is
+ * replaced by one that reaches farther.
  */
 unsigned int uprobe_slot_insn_len(const struct arch_uprobe *au)
 {

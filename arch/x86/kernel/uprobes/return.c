@@ -47,6 +47,8 @@ int arch_uprobe_read_return(struct pt_regs *regs, unsigned long *sp,
  * The stack pointer has moved up by the return word, and in 32-bit code by up
  * to 128 bytes of arguments more. Functions that are inside a deeper frame,
  * or that jumped here without returning, have another one.
+ *
+ * Return: true if this call is over.
  */
 bool arch_uprobe_call_returned(unsigned long call_sp, struct pt_regs *regs)
 {

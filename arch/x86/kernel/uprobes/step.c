@@ -234,6 +234,7 @@ void arch_uprobe_step_abort(const struct arch_uprobe *au,
  * @aut: what step_begin() saved
  *
  * Context: the thread itself, while it is in the slot.
+ * Return: true if a trap has left its number, and so is about to signal.
  */
 bool arch_uprobe_step_faulted(const struct arch_uprobe_task *aut)
 {

@@ -154,6 +154,8 @@ static const u8 map_0f01[64] = {
  * uprobe_insn_has_prefix - does a legacy prefix stand before the instruction?
  * @insn: decoded
  * @prefix: 66, 67, f0, f2, f3 or a segment override
+ *
+ * Return: true if it does, once or more.
  */
 bool uprobe_insn_has_prefix(const struct insn *insn, u8 prefix)
 {
@@ -167,8 +169,10 @@ bool uprobe_insn_has_prefix(const struct insn *insn, u8 prefix)
 }
 
 /**
- * uprobe_insn_opcode - the byte that selects the instruction inside its map
+ * uprobe_insn_opcode - which opcode is it inside its map?
  * @insn: decoded
+ *
+ * Return: the last byte of the opcode.
  */
 u8 uprobe_insn_opcode(const struct insn *insn)
 {
