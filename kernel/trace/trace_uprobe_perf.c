@@ -65,11 +65,14 @@ static bool has_target(struct trace_uprobe_filter *users,
 bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm)
 {
 	struct trace_uprobe_filter *users = tu->tp.event->filter;
+	bool wants;
 
 	if (READ_ONCE(users->nr_systemwide))
 		return true;
-	guard(read_lock)(&users->rwlock);
-	return has_target(users, mm);
+	read_lock(&users->rwlock);
+	wants = has_target(users, mm);
+	read_unlock(&users->rwlock);
+	return wants;
 }
 
 /*
@@ -88,15 +91,16 @@ static bool is_served(struct trace_uprobe_filter *users,
 static bool join_users(struct trace_uprobe_filter *users,
 		       struct perf_event *event)
 {
-	bool served;
+	bool served = false;
 
-	guard(write_lock)(&users->rwlock);
-	if (!event->hw.target) {
+	write_lock(&users->rwlock);
+	if (event->hw.target) {
+		served = is_served(users, event);
+		list_add(&event->hw.tp_list, &users->perf_events);
+	} else {
 		WRITE_ONCE(users->nr_systemwide, users->nr_systemwide + 1);
-		return true;
 	}
-	served = is_served(users, event);
-	list_add(&event->hw.tp_list, &users->perf_events);
+	write_unlock(&users->rwlock);
 	return !served;
 }
 
@@ -137,7 +141,7 @@ static bool leave_users(struct trace_uprobe_filter *users,
 {
 	bool done = false;
 
-	guard(write_lock)(&users->rwlock);
+	write_lock(&users->rwlock);
 	if (event->hw.target) {
 		list_del(&event->hw.tp_list);
 		done = stays(users, event);
@@ -145,8 +149,10 @@ static bool leave_users(struct trace_uprobe_filter *users,
 		WRITE_ONCE(users->nr_systemwide, users->nr_systemwide - 1);
 	}
 	/* after the last one TRACE_REG_PERF_UNREGISTER removes everything */
-	return !done && (users->nr_systemwide ||
-			 !list_empty(&users->perf_events));
+	done = done || (!users->nr_systemwide &&
+			list_empty(&users->perf_events));
+	write_unlock(&users->rwlock);
+	return !done;
 }
 
 /**
