@@ -202,6 +202,8 @@ bool arch_uprobe_step_faulted(const struct arch_uprobe_task *aut);
 int arch_uprobe_read_return(struct pt_regs *regs, unsigned long *sp,
 			    unsigned long *ret_addr);
 bool arch_uprobe_call_returned(unsigned long call_sp, struct pt_regs *regs);
+bool arch_uprobe_word_is(unsigned long sp, unsigned long value,
+			 struct pt_regs *regs);
 bool arch_uprobe_own_breakpoint(struct pt_regs *regs);
 int arch_uprobe_exception_notify(struct notifier_block *self,
 				 unsigned long val, void *data);

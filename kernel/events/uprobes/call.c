@@ -222,16 +222,28 @@ static void deliver(const struct open_call *call, struct pt_regs *regs)
 	}
 }
 
-static struct open_call *find_returned(const struct uprobe_thread *ut,
+/*
+ * The code that catches an exception may jump to the return address of the
+ * call that it came out of. By then it has called the unwinder's functions
+ * from the same frame, which has overwritten the return word: after a real
+ * return the word still stands there.
+ */
+static struct open_call *find_returned(struct uprobe_thread *ut,
 				       unsigned long vaddr,
 				       struct pt_regs *regs)
 {
-	struct open_call *call;
+	struct open_call **link = &ut->calls;
 
-	for (call = ut->calls; call; call = call->next) {
-		if (call->pub.ret_addr == vaddr &&
-		    arch_uprobe_call_returned(call->pub.sp, regs))
-			return call;
+	while (*link) {
+		struct uprobe_call *call = &(*link)->pub;
+
+		if (call->ret_addr != vaddr ||
+		    !arch_uprobe_call_returned(call->sp, regs))
+			link = &(*link)->next;
+		else if (arch_uprobe_word_is(call->sp, vaddr, regs))
+			return *link;
+		else
+			abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
 	}
 	return NULL;
 }
@@ -261,14 +273,14 @@ static void close_call(struct uprobe_thread *ut, struct open_call **link,
 void uprobe_calls_close(struct uprobe_thread *ut, unsigned long vaddr,
 			struct pt_regs *regs)
 {
-	struct open_call *found = find_returned(ut, vaddr, regs);
+	struct open_call *outer = find_returned(ut, vaddr, regs);
 	struct open_call **link = &ut->calls;
 	unsigned long sp;
 
-	if (!found)
+	if (!outer)
 		return;
-	sp = found->pub.sp;
-	while (*link != found) {
+	sp = outer->pub.sp;
+	while (*link != outer) {
 		if ((*link)->pub.sp <= sp && same_stack((*link)->pub.sp, sp))
 			abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
 		else

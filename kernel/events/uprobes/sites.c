@@ -329,17 +329,23 @@ static struct uprobe_site *alloc_site(struct uprobe_space *space,
 	return site;
 }
 
-static int prepare(struct uprobe_site *site, struct vm_area_struct *vma)
+/*
+ * What can't be read, because the instruction reaches into a mapping that
+ * hasn't come yet, is taken from the file.
+ */
+static int prepare(struct uprobe_site *site, const struct uprobe *uprobe)
 {
 	u8 bytes[UPROBE_MAX_INSN] = {};
 	const char *reason;
-	size_t len;
 	int n, err;
 
-	len = min_t(size_t, sizeof(bytes), vma->vm_end - site->vaddr);
-	n = read_insn(site, bytes, len);
+	if (uprobe)
+		memcpy(bytes, uprobe->bytes, sizeof(bytes));
+	n = read_insn(site, bytes, sizeof(bytes));
 	if (n < 0)
 		return n;
+	if (uprobe)
+		n = max_t(int, n, uprobe->nr_bytes);
 	err = arch_uprobe_analyze(&site->arch, bytes, n,
 				  arch_uprobe_mm_is_64bit(site->space->mm),
 				  &reason);
@@ -363,12 +369,13 @@ static int put_in_place(struct uprobe_site *site)
 }
 
 /*
- * @expect: what the first byte must be, or -1. Text that was changed in this
- * process (by a debugger's breakpoint, or by itself) isn't what the probe
- * was meant for.
+ * @uprobe: whose place it is, NULL for a return site. Text that was changed in
+ * this process (by a debugger's breakpoint, or by itself) isn't what the
+ * probe was meant for.
  */
 static struct uprobe_site *make_site(struct vm_area_struct *vma,
-				     unsigned long vaddr, int expect)
+				     unsigned long vaddr,
+				     const struct uprobe *uprobe)
 {
 	struct uprobe_space *space = uprobe_space_make(vma->vm_mm);
 	struct uprobe_site *site;
@@ -379,8 +386,9 @@ static struct uprobe_site *make_site(struct vm_area_struct *vma,
 		return ERR_PTR(-ENOMEM);
 	site->inode = file_inode(vma->vm_file);
 	site->offset = uprobe_offset_of(vma, vaddr);
-	err = prepare(site, vma);
-	if (!err && expect >= 0 && site->arch.insn[0] != expect)
+	err = prepare(site, uprobe);
+	if (!err && uprobe && uprobe->nr_bytes &&
+	    site->arch.insn[0] != uprobe->bytes[0])
 		err = -EILSEQ;
 	if (!err)
 		err = put_in_place(site);
@@ -438,8 +446,7 @@ int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 
 	mmap_assert_write_locked(vma->vm_mm);
 	if (!site) {
-		site = make_site(vma, vaddr,
-				 uprobe->nr_bytes ? uprobe->bytes[0] : -1);
+		site = make_site(vma, vaddr, uprobe);
 		if (IS_ERR(site))
 			return PTR_ERR(site);
 	}
@@ -477,7 +484,7 @@ int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr)
 		return -EINTR;
 	vma = vma_lookup(mm, vaddr);
 	if (vma && uprobe_vma_is_text(vma)) {
-		site = find_current(vma, vaddr) ?: make_site(vma, vaddr, -1);
+		site = find_current(vma, vaddr) ?: make_site(vma, vaddr, NULL);
 		err = PTR_ERR_OR_ZERO(site);
 	}
 	if (!err)

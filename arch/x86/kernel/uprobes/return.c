@@ -59,3 +59,21 @@ bool arch_uprobe_call_returned(unsigned long call_sp, struct pt_regs *regs)
 	popped = (u32)regs->sp - (u32)call_sp - sizeof(u32);
 	return popped <= MAX_CALLEE_POP && popped % sizeof(u32) == 0;
 }
+
+/**
+ * arch_uprobe_word_is - does a word of the stack hold this value?
+ * @sp: address of the word
+ * @value: an address that a call may have pushed there
+ * @regs: tell the size of a word
+ *
+ * Context: may sleep, unless page faults are disabled.
+ * Return: false only if it is known to hold something else.
+ */
+bool arch_uprobe_word_is(unsigned long sp, unsigned long value,
+			 struct pt_regs *regs)
+{
+	unsigned long word = 0;
+	size_t size = user_64bit_mode(regs) ? sizeof(u64) : sizeof(u32);
+
+	return copy_from_user(&word, (void __user *)sp, size) || word == value;
+}

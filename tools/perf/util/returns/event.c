@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <traceevent/event-parse.h>
+#include <linux/kernel.h>
 #include <linux/zalloc.h>
 
 #include "util/evlist.h"
@@ -22,29 +23,22 @@
 #define FIELD_FUNCTION	"__probe_func"
 #define FIELD_RETURN	"__probe_ret_ip"
 
-/* The type that the kernel gives a field made from $latency, whatever its name. */
-#define LATENCY_TYPE	"latency_t"
+/*
+ * What a field made from $latency is called by those who follow the documents:
+ * the first if its user gave it no name. It is a plain u64 to everybody else.
+ */
+static const char * const latency_names[] = { "latency", "lat" };
 
-/* Somebody else's latency: a plain u64 of this name. */
-#define LATENCY_NAME	"latency"
-
-static struct tep_format_field *find_field_of_type(struct tep_event *format, const char *type)
+static struct tep_format_field *find_latency(struct tep_event *format)
 {
-	struct tep_format_field *field;
+	size_t i;
 
-	for (field = format->format.fields; field; field = field->next) {
-		if (!strcmp(field->type, type) && field->size == sizeof(u64))
+	for (i = 0; i < ARRAY_SIZE(latency_names); i++) {
+		struct tep_format_field *field = tep_find_field(format, latency_names[i]);
+
+		if (field && !strcmp(field->type, "u64") && field->size == sizeof(u64))
 			return field;
 	}
-	return NULL;
-}
-
-static struct tep_format_field *find_named_latency(struct tep_event *format)
-{
-	struct tep_format_field *field = tep_find_field(format, LATENCY_NAME);
-
-	if (field && !strcmp(field->type, "u64") && field->size == sizeof(u64))
-		return field;
 	return NULL;
 }
 
@@ -55,10 +49,7 @@ static void inspect(struct returns_event *event, struct tep_event *format)
 	if (!function || !tep_find_field(format, FIELD_RETURN))
 		return;
 
-	event->latency = find_field_of_type(format, LATENCY_TYPE);
-	event->handlers_excluded = event->latency;
-	if (!event->latency)
-		event->latency = find_named_latency(format);
+	event->latency = find_latency(format);
 	if (event->latency)
 		event->function = function;
 }

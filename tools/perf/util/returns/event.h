@@ -20,15 +20,12 @@ struct tep_format_field;
  * @function: the field that holds the address of the probed function; NULL if
  *	this is no return event with a latency
  * @latency: the field that holds the latency in ns; NULL like @function
- * @handlers_excluded: the kernel filled the field itself, from $latency, and
- *	took the time of probe handlers out
  *
  * Lives in evsel->priv from the first question until returns_event__forget().
  */
 struct returns_event {
 	struct tep_format_field	*function;
 	struct tep_format_field	*latency;
-	bool			handlers_excluded;
 };
 
 /**

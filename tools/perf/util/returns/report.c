@@ -201,14 +201,13 @@ static void set_callbacks(struct perf_tool *tool)
 	tool->tracing_data = perf_event__process_tracing_data;
 }
 
-static void complete(struct returns_report *report, const struct survey *survey)
+static void complete(struct returns_report *report)
 {
 	const struct perf_session *session = report->session;
 	const struct perf_env *env = &session->header.env;
 	/* A truncated file has the number of words without the words. */
 	int words = env->cmdline_argv ? env->nr_cmdline : 0;
 
-	report->returns.handlers_excluded = survey->handlers_excluded;
 	report->returns.command = measured_command((char *const *)env->cmdline_argv, words,
 						   report->first_comm);
 	report->returns.lost = report->has_lost_by_event ? report->lost_by_event :
@@ -244,7 +243,7 @@ static int show(struct returns_report *report, const struct returns_options *opt
 	if (err)
 		return err;
 
-	complete(report, &survey);
+	complete(report);
 	survey__warn_ignored(&survey);
 	if (!perf_data__is_pipe(report->session->data))
 		setup_pager();

@@ -44,7 +44,6 @@ struct returns_function {
  * @first_time: earliest time of an exec, exit or return in ns; 0 if there is none
  * @last_time: latest such time
  * @command: the measured command line, owned; NULL if it was not recorded
- * @handlers_excluded: the kernel took the time of probe handlers out of every latency
  */
 struct returns {
 	struct returns_function	**functions;
@@ -56,7 +55,6 @@ struct returns {
 	u64			first_time;
 	u64			last_time;
 	char			*command;
-	bool			handlers_excluded;
 };
 
 struct returns_function *returns__add_function(struct returns *returns, const char *name,

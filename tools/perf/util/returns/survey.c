@@ -20,7 +20,6 @@ static void add_event(struct survey *survey, const struct returns_event *event, 
 {
 	if (returns_event__has_latency(event)) {
 		survey->usable++;
-		survey->handlers_excluded &= event->handlers_excluded;
 		return;
 	}
 
@@ -34,7 +33,7 @@ static int survey_events(struct survey *survey, struct evlist *evlist)
 	const struct returns_event *event;
 	struct evsel *evsel;
 
-	*survey = (struct survey){ .handlers_excluded = true };
+	*survey = (struct survey){};
 	evlist__for_each_entry(evlist, evsel) {
 		/* perf record's own, to be told of new mappings. */
 		if (evsel__is_dummy_event(evsel))

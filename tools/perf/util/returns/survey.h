@@ -18,13 +18,11 @@ struct evlist;
  * struct survey - which events can be reported, and which can't
  * @usable: how many have a latency
  * @ignored: how many have none
- * @handlers_excluded: all usable latencies are without the time of probe handlers
  * @names: the first of those that have none
  */
 struct survey {
 	unsigned int	usable;
 	unsigned int	ignored;
-	bool		handlers_excluded;
 	const char	*names[SURVEY_MAX_NAMES];
 };
 

@@ -260,11 +260,7 @@ static void fprint_header(const struct returns *returns, FILE *fp)
 	fprintf(fp, "# cmd: %s   %" PRIu64 ".%03" PRIu64 " s   threads %s   returns %s   lost %s\n",
 		returns->command ?: "(not recorded)", period / 1000000000,
 		period / 1000000 % 1000, threads, count, lost);
-	if (returns->handlers_excluded)
-		fprintf(fp, "# durations include time blocked; probe handlers excluded\n");
-	else
-		fprintf(fp, "# durations are the recorded latency fields, read as nanoseconds\n");
-
+	fprintf(fp, "# durations include time blocked; probe handlers excluded\n");
 	if (returns->unreadable)
 		fprintf(fp, "# %" PRIu64 " records were too short to hold a latency and are left out\n",
 			returns->unreadable);

@@ -85,7 +85,7 @@ class Recording:
         self.events.append(Event(1000 + len(self.events), name, list(fields)))
         return self.events[-1]
 
-    def return_event(self, name, latency=("latency_t", "lat")):
+    def return_event(self, name, latency=("u64", "lat")):
         """A new return event of a uprobe with a latency field."""
         return self.event(name, ("unsigned long", "__probe_func"), ("unsigned long", "__probe_ret_ip"), latency)
 
