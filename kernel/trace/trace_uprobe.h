@@ -280,7 +280,6 @@ void trace_uprobe_init_filter(struct trace_uprobe_filter *users);
 int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event);
 int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event);
 bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm);
-bool trace_uprobe_perf_wants_hit(struct trace_uprobe *tu);
 void trace_uprobe_perf_record(struct trace_uprobe_hit *hit);
 
 /* trace_uprobe_record.c */

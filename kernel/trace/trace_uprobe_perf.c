@@ -55,10 +55,37 @@ static bool has_target(struct trace_uprobe_filter *users,
 	return false;
 }
 
+/*
+ * The perf events that are active on this CPU, which are those of the
+ * current task and of the CPU; NULL if there are none. Preemption is off:
+ * perf_trace_event_unreg() frees the lists after TRACE_REG_PERF_UNREGISTER
+ * has cleared the flag and synchronize_rcu() has waited, also when ftrace
+ * keeps the event on and handlers come here as before.
+ */
+static struct hlist_head *listeners(struct trace_uprobe *tu)
+{
+	struct hlist_head *head;
+
+	if (!trace_probe_test_flag(&tu->tp, TP_FLAG_PROFILE))
+		return NULL;
+	head = this_cpu_ptr(trace_uprobe_call(tu)->perf_events);
+	return hlist_empty(head) ? NULL : head;
+}
+
+static bool has_listeners(struct trace_uprobe *tu)
+{
+	guard(preempt_notrace)();
+	return listeners(tu);
+}
+
 /**
  * trace_uprobe_perf_wants - does some perf event want this address space?
  * @tu: a probe
  * @mm: the address space; only compared
+ *
+ * Asked on each hit, too: whoever is active here and now is found without a
+ * lock or a write to shared memory. The list is for those who aren't, such as
+ * the owner of a BPF program.
  *
  * Return: true if so.
  */
@@ -68,6 +95,8 @@ bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm)
 	bool wants;
 
 	if (READ_ONCE(users->nr_systemwide))
+		return true;
+	if (mm == current->mm && has_listeners(tu))
 		return true;
 	read_lock(&users->rwlock);
 	wants = has_target(users, mm);
@@ -172,44 +201,6 @@ int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event)
 }
 
 /* ---- hits --------------------------------------------------------------- */
-
-/*
- * The perf events that are active on this CPU, which are those of the
- * current task and of the CPU; NULL if there are none. Preemption is off:
- * perf_trace_event_unreg() frees the lists after TRACE_REG_PERF_UNREGISTER
- * has cleared the flag and synchronize_rcu() has waited, also when ftrace
- * keeps the event on and handlers come here as before.
- */
-static struct hlist_head *listeners(struct trace_uprobe *tu)
-{
-	struct hlist_head *head;
-
-	if (!trace_probe_test_flag(&tu->tp, TP_FLAG_PROFILE))
-		return NULL;
-	head = this_cpu_ptr(trace_uprobe_call(tu)->perf_events);
-	return hlist_empty(head) ? NULL : head;
-}
-
-static bool has_listeners(struct trace_uprobe *tu)
-{
-	guard(preempt_notrace)();
-	return listeners(tu);
-}
-
-/**
- * trace_uprobe_perf_wants_hit - does some perf event want the current task?
- * @tu: the probe that it hit
- *
- * Whoever is active here and now is found without a lock or a write to
- * shared memory; the list is for those who aren't, such as the owner of a
- * BPF program.
- *
- * Return: true if so.
- */
-bool trace_uprobe_perf_wants_hit(struct trace_uprobe *tu)
-{
-	return has_listeners(tu) || trace_uprobe_perf_wants(tu, current->mm);
-}
 
 #ifdef CONFIG_BPF_EVENTS
 

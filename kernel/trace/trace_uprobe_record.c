@@ -313,7 +313,8 @@ static unsigned int users_of_hit(struct trace_uprobe *tu)
 {
 	unsigned int users = trace_probe_load_flag(&tu->tp);
 
-	if ((users & TP_FLAG_PROFILE) && !trace_uprobe_perf_wants_hit(tu))
+	if ((users & TP_FLAG_PROFILE) &&
+	    !trace_uprobe_perf_wants(tu, current->mm))
 		users &= ~TP_FLAG_PROFILE;
 	return users;
 }
