@@ -204,7 +204,8 @@ int arch_uprobe_read_return(struct pt_regs *regs, unsigned long *sp,
 bool arch_uprobe_call_returned(unsigned long call_sp, struct pt_regs *regs);
 bool arch_uprobe_word_is(unsigned long sp, unsigned long value,
 			 struct pt_regs *regs);
-bool arch_uprobe_own_breakpoint(struct pt_regs *regs);
+bool arch_uprobe_is_breakpoint(struct pt_regs *regs, const u8 *bytes);
+void arch_uprobe_send_trap(struct pt_regs *regs);
 int arch_uprobe_exception_notify(struct notifier_block *self,
 				 unsigned long val, void *data);
 

@@ -80,6 +80,28 @@ void trace_uprobe_uninstall(struct trace_uprobe *tu)
 /* Events that are on. event_mutex. */
 static unsigned int nr_installed;
 
+/*
+ * No handler runs any more, and no call of this registration will be reported:
+ * what isn't balanced is what was open.
+ */
+static void count_open_calls(struct trace_uprobe *tu)
+{
+	struct trace_uprobe_counts sum;
+	unsigned long open;
+	int i;
+
+	if (tu->kind != TRACE_UPROBE_RETURN)
+		return;
+	trace_uprobe_sum_counts(tu, &sum);
+	open = sum.entries + sum.other[UPROBE_INHERITED] - sum.returns;
+	for (i = 0; i < UPROBE_NR_COUNTS; i++) {
+		if (i != UPROBE_INHERITED && i != UPROBE_MISSED_INSTALL &&
+		    i != UPROBE_MISSED_SHED)
+			open -= sum.other[i];
+	}
+	this_cpu_add(tu->counts->other[UPROBE_MISSED_UNREGISTERED], open);
+}
+
 static void remove_probes(struct trace_probe *tp)
 {
 	struct trace_uprobe *tu;
@@ -87,6 +109,8 @@ static void remove_probes(struct trace_probe *tp)
 	for_each_probe_of(tu, tp)
 		trace_uprobe_uninstall(tu);
 	uprobe_unregister_sync();
+	for_each_probe_of(tu, tp)
+		count_open_calls(tu);
 	if (!--nr_installed)
 		trace_uprobe_drop_scratch();
 }

@@ -23,7 +23,6 @@
  * hit.c calls in here; consumers get the returns from deliver().
  */
 
-#include <linux/rcupdate_trace.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -126,10 +125,10 @@ static bool is_dead(const struct open_call *call, const struct uprobe *uprobe,
 	return call->pub.sp < sp && same_stack(call->pub.sp, sp);
 }
 
+/* Takes the caller's reference to the uprobe. */
 static void open_call(struct uprobe_thread *ut, struct open_call *call,
 		      struct uprobe *uprobe, u64 epoch)
 {
-	refcount_inc(&uprobe->ref);
 	call->uprobe = uprobe;
 	call->epoch = epoch;
 	call->pub.id = take_id(ut);
@@ -160,6 +159,9 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
 	struct open_call *call;
 	int err;
 
+	/* the last consumer has left since the thread trapped: nobody to tell */
+	if (!refcount_inc_not_zero(&uprobe->ref))
+		return;
 	why = UPROBE_MISSED_FAULT;
 	if (arch_uprobe_read_return(regs, &sp, &ret_addr))
 		goto missed;
@@ -169,7 +171,7 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
 	why = UPROBE_MISSED_DEPTH;
 	if (ut->nr_calls >= MAX_CALLS)
 		goto missed;
-	err = uprobe_site_make_return(current->mm, ret_addr);
+	err = uprobe_site_make_return(current->mm, ret_addr, uprobe);
 	why = err == -ENOMEM ? UPROBE_MISSED_MEMORY : UPROBE_MISSED_NO_SITE;
 	if (err)
 		goto missed;
@@ -185,6 +187,7 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
 	return;
 missed:
 	uprobe_count(uprobe, current->mm, epoch, why);
+	uprobe_put(uprobe);
 }
 
 /**
@@ -209,8 +212,7 @@ static void deliver(const struct open_call *call, struct pt_regs *regs)
 {
 	struct uprobe_consumer *uc;
 
-	list_for_each_entry_rcu(uc, &call->uprobe->consumers, cons_node,
-				rcu_read_lock_trace_held()) {
+	for_each_consumer(uc, call->uprobe) {
 		if (uc->since > call->epoch ||
 		    !uprobe_consumer_is_returner(uc) ||
 		    !uprobe_consumer_wants(uc, current->mm))
@@ -304,7 +306,7 @@ static struct open_call *copy_call(const struct open_call *from)
 
 /**
  * uprobe_calls_inherit - fork: the child will return from the calls, too
- * @child: of a child that has not run yet
+ * @child: of a child that has not run yet; NULL if there was no memory for it
  * @parent: the current thread
  * @mm: the child's
  *
@@ -314,19 +316,22 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 			  const struct uprobe_thread *parent,
 			  struct mm_struct *mm)
 {
-	struct open_call **tail = &child->calls;
+	struct open_call **tail = child ? &child->calls : NULL;
 	const struct open_call *from;
+	struct open_call *copy;
 
-	child->handler_ns = parent->handler_ns;
+	if (child)
+		child->handler_ns = parent->handler_ns;
 	for (from = parent->calls; from; from = from->next) {
 		uprobe_count(from->uprobe, mm, from->epoch, UPROBE_INHERITED);
-		*tail = copy_call(from);
-		if (!*tail) {
+		copy = child ? copy_call(from) : NULL;
+		if (!copy) {
 			uprobe_count(from->uprobe, mm, from->epoch,
 				     UPROBE_MISSED_MEMORY);
 			continue;
 		}
-		tail = &(*tail)->next;
+		*tail = copy;
+		tail = &copy->next;
 		child->nr_calls++;
 	}
 }

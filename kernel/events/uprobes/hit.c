@@ -10,7 +10,6 @@
  */
 
 #include <linux/mm.h>
-#include <linux/rcupdate_trace.h>
 #include <linux/timekeeping.h>
 
 #include "internal.h"
@@ -47,32 +46,61 @@ bool uprobe_breakpoint(struct pt_regs *regs)
 	return true;
 }
 
+/* The text is read by force: it may be executable only. */
+static bool is_breakpoint(struct mm_struct *mm, struct pt_regs *regs)
+{
+	unsigned long end = instruction_pointer(regs);
+	u8 bytes[2] = {};
+
+	if (uprobe_text_read(mm, end - 1, &bytes[1], 1) != 1)
+		return false;
+	uprobe_text_read(mm, end - 2, &bytes[0], 1);
+	return arch_uprobe_is_breakpoint(regs, bytes);
+}
+
 /*
  * No site, but a trap: a page with a breakpoint was moved here and the thread
  * that did it hasn't come to uprobe_sync() yet; or the site was removed after
- * the trap; or the breakpoint isn't ours.
+ * the trap; or the breakpoint isn't ours. mmap_lock holds index and text
+ * together: no breakpoint of ours is without its site then.
  */
 static struct uprobe_site *settle(unsigned long vaddr, struct pt_regs *regs)
 {
+	struct mm_struct *mm = current->mm;
 	struct uprobe_site *site;
+	bool own;
 
-	if (uprobe_is_dirty(current->mm))
-		uprobe_sync(current->mm);
-	site = uprobe_site_get(current->mm, vaddr);
-	if (!site && !arch_uprobe_own_breakpoint(regs))
+	if (uprobe_is_dirty(mm))
+		uprobe_sync(mm);
+	mmap_read_lock(mm);
+	site = uprobe_site_get(mm, vaddr);
+	own = !site && is_breakpoint(mm, regs);
+	mmap_read_unlock(mm);
+
+	if (own)
+		arch_uprobe_send_trap(regs);
+	else if (!site)
 		instruction_pointer_set(regs, vaddr);
 	return site;
 }
 
-/* Returns the epoch of the hit, 0 if no consumer wants the process any more. */
-static u64 run_entry_handlers(struct uprobe *uprobe, struct pt_regs *regs)
-{
-	u64 epoch = uprobe_epoch();
-	struct uprobe_consumer *uc;
-	bool asked = false, keep = false;
+/**
+ * struct verdict - what the consumers of an entry hit say
+ * @remove: all that were asked have lost interest in the process
+ * @returns: somebody wants the return
+ */
+struct verdict {
+	bool remove;
+	bool returns;
+};
 
-	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
-				rcu_read_lock_trace_held()) {
+static struct verdict run_entry_handlers(struct uprobe *uprobe, u64 epoch,
+					 struct pt_regs *regs)
+{
+	struct uprobe_consumer *uc;
+	bool asked = false, keep = false, returns = false;
+
+	for_each_consumer(uc, uprobe) {
 		int ret = 0;
 
 		if (uc->since > epoch)
@@ -82,49 +110,74 @@ static u64 run_entry_handlers(struct uprobe *uprobe, struct pt_regs *regs)
 			ret = uc->handler(uc, regs);
 		WARN_ONCE(ret & ~UPROBE_HANDLER_MASK, "%ps returned %#x\n",
 			  uc->handler, ret);
-		if (!(ret & UPROBE_HANDLER_REMOVE))
-			keep = true;
+		if (ret & UPROBE_HANDLER_REMOVE)
+			continue;
+		keep = true;
+		returns |= uprobe_consumer_is_returner(uc) &&
+			   uprobe_consumer_wants(uc, current->mm);
 	}
-	return asked && !keep ? 0 : epoch;
+	return (struct verdict){ .remove = asked && !keep, .returns = returns };
 }
 
 static void enter(struct uprobe_thread *ut, struct uprobe_site *site,
 		  struct uprobe *uprobe, struct pt_regs *regs)
 {
-	u64 epoch;
+	u64 epoch = uprobe_epoch();
+	struct verdict verdict;
 
 	ut->task.auprobe = &site->arch;
-	epoch = run_entry_handlers(uprobe, regs);
+	verdict = run_entry_handlers(uprobe, epoch, regs);
 	ut->task.auprobe = NULL;
 
-	if (!epoch)
+	if (verdict.remove)
 		uprobe_recheck(uprobe, current->mm);
-	else if (READ_ONCE(site->wants_returns))
+	else if (verdict.returns)
 		uprobe_calls_open(ut, uprobe, site->vaddr, epoch, regs);
 }
 
+static void run_handlers(struct uprobe_thread *ut, struct uprobe_site *site,
+			 struct pt_regs *regs)
+{
+	struct uprobe *uprobe;
+
+	rcu_read_lock_trace();
+	if (READ_ONCE(site->is_return))
+		uprobe_calls_close(ut, site->vaddr, regs);
+	uprobe = READ_ONCE(site->uprobe);
+	if (uprobe && instruction_pointer(regs) == site->vaddr)
+		enter(ut, site, uprobe, regs);
+	rcu_read_unlock_trace();
+}
+
 /*
- * Takes the caller's reference to the site. The instruction is executed by
- * the thread unless a handler has sent it elsewhere.
+ * Takes the caller's reference to the site. Outside of the RCU section: the
+ * instruction may touch memory that takes its time.
  */
+static void execute(struct uprobe_thread *ut, struct uprobe_site *site,
+		    struct pt_regs *regs)
+{
+	if (arch_uprobe_emulate(&site->arch, regs, site->vaddr)) {
+		uprobe_site_put(site);
+	} else if (uprobe_slot_is_lost(site) && uprobe_slot_replace(site)) {
+		/* no room for a slot: the instruction gets its place back */
+		uprobe_site_abandon(site);
+		uprobe_site_put(site);
+	} else {
+		uprobe_step_start(ut, site, regs);
+	}
+}
+
+/* The instruction is executed unless a handler has sent the thread elsewhere. */
 static void pass_site(struct uprobe_thread *ut, struct uprobe_site *site,
 		      struct pt_regs *regs)
 {
-	unsigned long vaddr = site->vaddr;
-	struct uprobe *uprobe;
-
-	instruction_pointer_set(regs, vaddr);
-	if (READ_ONCE(site->is_return))
-		uprobe_calls_close(ut, vaddr, regs);
-	uprobe = READ_ONCE(site->uprobe);
-	if (uprobe && instruction_pointer(regs) == vaddr)
-		enter(ut, site, uprobe, regs);
-
-	if (instruction_pointer(regs) != vaddr ||
-	    arch_uprobe_emulate(&site->arch, regs, vaddr))
-		uprobe_site_put(site);
+	instruction_pointer_set(regs, site->vaddr);
+	if (!uprobe_step_goes_on(ut, regs))
+		run_handlers(ut, site, regs);
+	if (instruction_pointer(regs) == site->vaddr)
+		execute(ut, site, regs);
 	else
-		uprobe_step_start(ut, site, regs);
+		uprobe_site_put(site);
 }
 
 /**
@@ -152,10 +205,7 @@ void uprobe_handle_hit(struct uprobe_thread *ut, struct pt_regs *regs)
 		return;
 	}
 
-	rcu_read_lock_trace();
 	pass_site(ut, site, regs);
-	rcu_read_unlock_trace();
-
 	now = ktime_get_mono_fast_ns();
 	ut->handler_ns += now - ut->hit_time;
 	uprobe_calls_entered(ut, now);

@@ -39,6 +39,8 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
+#include <linux/rcupdate_trace.h>
+#include <linux/rculist.h>
 #include <linux/refcount.h>
 #include <linux/rhashtable-types.h>
 #include <linux/sched.h>
@@ -57,6 +59,7 @@
  * @nr_bytes: how many of @bytes are known
  * @bytes: the file's bytes at @offset, as far as they could be read when the
  *	uprobe was made
+ * @elf_class: ELFCLASS32 or ELFCLASS64 as the file says, 0 if unknown
  * @lock: serialises register, apply and unregister
  * @consumers: of struct uprobe_consumer. Written under @lock, read in RCU
  *	tasks trace sections.
@@ -74,6 +77,7 @@ struct uprobe {
 	loff_t			offset;
 	size_t			nr_bytes;
 	u8			bytes[UPROBE_MAX_INSN];
+	u8			elf_class;
 	struct mutex		lock;
 	struct list_head	consumers;
 	spinlock_t		sites_lock;
@@ -173,6 +177,10 @@ enum uprobe_step {
  * @hit_vaddr: in STEP_HIT: the address of the breakpoint
  * @hit_time: when the breakpoint trapped, ns of CLOCK_MONOTONIC
  * @site: in STEP_RUNNING and after: the site it stands on, referenced
+ * @slot: and the slot it is in, which may be lost to the process meanwhile
+ * @again_vaddr: address of an instruction that was interrupted half-way
+ *	(a repeated string instruction) and goes on without another hit, or 0
+ * @again_sp: stack pointer that it goes on with
  * @arch: what the architecture saved for the step
  * @calls: open calls, the innermost first (struct open_call)
  * @nr_calls: how many
@@ -190,6 +198,9 @@ struct uprobe_thread {
 	unsigned long		hit_vaddr;
 	u64			hit_time;
 	struct uprobe_site	*site;
+	unsigned long		slot;
+	unsigned long		again_vaddr;
+	unsigned long		again_sp;
 	struct arch_uprobe_task	arch;
 	struct open_call	*calls;
 	unsigned int		nr_calls;
@@ -198,6 +209,11 @@ struct uprobe_thread {
 	u64			next_id;
 	u64			end_id;
 };
+
+/* The consumers of @uprobe, inside an RCU tasks trace section. */
+#define for_each_consumer(uc, uprobe)					\
+	list_for_each_entry_rcu(uc, &(uprobe)->consumers, cons_node,	\
+				rcu_read_lock_trace_held())
 
 static inline struct uprobe_thread *uprobe_thread_of(struct task_struct *t)
 {
@@ -248,6 +264,7 @@ static inline bool uprobe_consumer_is_returner(const struct uprobe_consumer *uc)
 bool uprobe_vma_is_text(const struct vm_area_struct *vma);
 void uprobe_sync(struct mm_struct *mm);
 void uprobe_mark_all(struct mm_struct *mm);
+void uprobe_mark_areas(struct mm_struct *mm);
 bool uprobe_is_dirty(const struct mm_struct *mm);
 
 /* sites.c */
@@ -263,7 +280,9 @@ bool uprobe_site_matches(const struct uprobe_site *site,
 			 const struct vm_area_struct *vma);
 int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 			unsigned long vaddr);
-int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr);
+int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
+			    struct uprobe *uprobe);
+bool uprobe_site_is_intact(struct uprobe_site *site);
 void uprobe_site_link(struct uprobe_site *site);
 void uprobe_site_refresh(struct uprobe_site *site);
 void uprobe_site_abandon(struct uprobe_site *site);
@@ -288,6 +307,9 @@ void uprobe_semaphores_free(struct uprobe_space *space);
 /* slots.c */
 int uprobe_slot_alloc(struct uprobe_site *site);
 void uprobe_slot_free(struct uprobe_site *site);
+bool uprobe_slot_is_lost(const struct uprobe_site *site);
+int uprobe_slot_replace(struct uprobe_site *site);
+void uprobe_slot_check(struct uprobe_site *site);
 void uprobe_slot_adopt(struct uprobe_site *site, unsigned long slot);
 int uprobe_areas_clone(struct uprobe_space *to, struct uprobe_space *from);
 struct uprobe_area *uprobe_area_at(struct uprobe_space *space,
@@ -301,6 +323,7 @@ void uprobe_handle_hit(struct uprobe_thread *ut, struct pt_regs *regs);
 /* step.c */
 void uprobe_step_start(struct uprobe_thread *ut, struct uprobe_site *site,
 		       struct pt_regs *regs);
+bool uprobe_step_goes_on(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* call.c */

@@ -39,6 +39,31 @@ bool uprobe_vma_is_text(const struct vm_area_struct *vma)
 
 /* ---- the range that changed --------------------------------------------- */
 
+/*
+ * Somebody who will return to user mode has to do the work: the task itself,
+ * or, for a change that came from outside (truncation, an io_uring worker), the
+ * task that owns the mm. Without CONFIG_MEMCG nobody is known to do so, and the
+ * work waits for the next change.
+ */
+static void send_word(struct mm_struct *mm)
+{
+	struct task_struct *t = current;
+
+	rcu_read_lock();
+	if (t->mm != mm || (t->flags & (PF_KTHREAD | PF_USER_WORKER)))
+		t = NULL;
+#ifdef CONFIG_MEMCG
+	if (!t)
+		t = rcu_dereference(mm->owner);
+#endif
+	if (t && READ_ONCE(t->mm) == mm) {
+		set_tsk_thread_flag(t, TIF_UPROBE);
+		if (t != current)
+			kick_process(t);
+	}
+	rcu_read_unlock();
+}
+
 static void mark(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	struct uprobes_state *state = &mm->uprobes_state;
@@ -48,8 +73,17 @@ static void mark(struct mm_struct *mm, unsigned long start, unsigned long end)
 		state->dirty_start = start;
 	state->dirty_end = max(state->dirty_end, end);
 	spin_unlock(&state->lock);
-	if (current->mm == mm)
-		set_thread_flag(TIF_UPROBE);
+	send_word(mm);
+}
+
+/**
+ * uprobe_mark_areas - areas may have lost their last slot
+ * @mm: unmapped they are by a task of the mm: munmap()'s bookkeeping is done
+ *	for current->mm (vms_complete_munmap_vmas())
+ */
+void uprobe_mark_areas(struct mm_struct *mm)
+{
+	mark(mm, 0, 1);
 }
 
 /**
@@ -244,26 +278,44 @@ static void leave_mapping(struct uprobe_site *site)
 {
 	struct mm_struct *mm = site->space->mm;
 	unsigned long moved = find_moved(site);
-	struct uprobe *uprobe = site->uprobe;
 
 	if (moved) {
 		uprobe_text_restore(mm, moved, site->arch.insn[0]);
 		mark(mm, moved, moved + 1);
 	}
-	if (uprobe)
-		refcount_inc(&uprobe->ref);
 	uprobe_site_forget(site);
-	if (uprobe) {
-		uprobe_semaphores_update(uprobe, mm);
-		uprobe_put(uprobe);
+}
+
+/* Without memory for that, the breakpoint stays and its site with it. */
+static void take_back(struct uprobe_site *site)
+{
+	if (!uprobe_text_restore(site->space->mm, site->vaddr,
+				 site->arch.insn[0]))
+		leave_mapping(site);
+}
+
+/* The mapping is as it should be: is the rest? */
+static void renew_site(struct uprobe_site *site)
+{
+	struct mm_struct *mm = site->space->mm;
+	u8 byte;
+
+	if (!uprobe_site_is_intact(site)) {
+		take_back(site);
+		return;
 	}
+	uprobe_slot_check(site);
+	/* madvise() and truncation take the copied page away */
+	if (uprobe_text_read(mm, site->vaddr, &byte, 1) == 1 &&
+	    byte != UPROBE_BREAKPOINT &&
+	    uprobe_text_set_breakpoint(mm, site->vaddr, site->arch.insn[0]))
+		leave_mapping(site);
 }
 
 static void check_site(struct uprobe_site *site)
 {
 	struct mm_struct *mm = site->space->mm;
 	struct vm_area_struct *vma = vma_lookup(mm, site->vaddr);
-	u8 byte;
 
 	if (!uprobe_site_matches(site, vma)) {
 		leave_mapping(site);
@@ -271,22 +323,14 @@ static void check_site(struct uprobe_site *site)
 	}
 	if (!uprobe_vma_is_text(vma)) {
 		/* the process is about to write there, or to read only */
-		uprobe_text_restore(mm, site->vaddr, site->arch.insn[0]);
-		leave_mapping(site);
+		take_back(site);
 		return;
 	}
 	uprobe_site_link(site);
-	if (site->uprobe && !uprobe_wanted(site->uprobe, mm)) {
-		uprobe_recheck_site(site->uprobe, site);
-		return;
-	}
 	if (site->uprobe)
-		uprobe_site_refresh(site);
-	/* madvise() and truncation take the copied page away */
-	if (uprobe_text_read(mm, site->vaddr, &byte, 1) == 1 &&
-	    byte != UPROBE_BREAKPOINT &&
-	    uprobe_text_set_breakpoint(mm, site->vaddr, site->arch.insn[0]))
-		leave_mapping(site);
+		uprobe_recheck_site(site->uprobe, site);
+	if (site->uprobe || site->is_return)
+		renew_site(site);
 }
 
 static void check_sites(struct uprobe_space *space, unsigned long start,

@@ -16,10 +16,10 @@
  * work in one address space.
  */
 
+#include <linux/elf.h>
 #include <linux/export.h>
 #include <linux/oom.h>
 #include <linux/pagemap.h>
-#include <linux/rcupdate_trace.h>
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
@@ -80,6 +80,26 @@ bool uprobe_consumer_wants(struct uprobe_consumer *uc, struct mm_struct *mm)
 	return !uc->filter || uc->filter(uc, mm);
 }
 
+enum consumers { ALL, RETURNERS };
+
+static bool any_wants(struct uprobe *uprobe, struct mm_struct *mm,
+		      enum consumers which)
+{
+	struct uprobe_consumer *uc;
+	bool wanted = false;
+
+	rcu_read_lock_trace();
+	for_each_consumer(uc, uprobe) {
+		if (which == RETURNERS && !uprobe_consumer_is_returner(uc))
+			continue;
+		wanted = uprobe_consumer_wants(uc, mm);
+		if (wanted)
+			break;
+	}
+	rcu_read_unlock_trace();
+	return wanted;
+}
+
 /**
  * uprobe_wanted - does any consumer want hits of this address space?
  * @uprobe: whose consumers to ask
@@ -89,18 +109,7 @@ bool uprobe_consumer_wants(struct uprobe_consumer *uc, struct mm_struct *mm)
  */
 bool uprobe_wanted(struct uprobe *uprobe, struct mm_struct *mm)
 {
-	struct uprobe_consumer *uc;
-	bool wanted = false;
-
-	rcu_read_lock_trace();
-	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
-				rcu_read_lock_trace_held()) {
-		wanted = uprobe_consumer_wants(uc, mm);
-		if (wanted)
-			break;
-	}
-	rcu_read_unlock_trace();
-	return wanted;
+	return any_wants(uprobe, mm, ALL);
 }
 
 /**
@@ -112,19 +121,7 @@ bool uprobe_wanted(struct uprobe *uprobe, struct mm_struct *mm)
  */
 bool uprobe_wants_returns(struct uprobe *uprobe, struct mm_struct *mm)
 {
-	struct uprobe_consumer *uc;
-	bool wanted = false;
-
-	rcu_read_lock_trace();
-	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
-				rcu_read_lock_trace_held()) {
-		wanted = uprobe_consumer_is_returner(uc) &&
-			 uprobe_consumer_wants(uc, mm);
-		if (wanted)
-			break;
-	}
-	rcu_read_unlock_trace();
-	return wanted;
+	return any_wants(uprobe, mm, RETURNERS);
 }
 
 /**
@@ -143,8 +140,7 @@ void uprobe_count(struct uprobe *uprobe, struct mm_struct *mm, u64 epoch,
 	struct uprobe_consumer *uc;
 
 	rcu_read_lock_trace();
-	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
-				rcu_read_lock_trace_held()) {
+	for_each_consumer(uc, uprobe) {
 		if (!uc->count || uc->since > epoch)
 			continue;
 		if (call && !uprobe_consumer_is_returner(uc))
@@ -274,13 +270,16 @@ void uprobe_recheck_site(struct uprobe *uprobe, struct uprobe_site *site)
 	/* the role may have ended before the lock was taken */
 	if (site->uprobe != uprobe)
 		return;
+	/* the site's reference may be the last one */
+	refcount_inc(&uprobe->ref);
 	if (uprobe_wanted(uprobe, mm))
 		uprobe_site_refresh(site);
 	else
 		uprobe_site_drop_uprobe(site);
 	uprobe_semaphores_update(uprobe, mm);
+	uprobe_put(uprobe);
 	if (RB_EMPTY_ROOT(&space->tree))
-		uprobe_areas_unmap(space);
+		uprobe_mark_areas(mm);
 }
 
 /**
@@ -442,23 +441,30 @@ static int check_place(struct inode *inode, loff_t offset,
 	return 0;
 }
 
-/*
- * Whether the instruction can be probed is a matter of each address space and
- * its mode; refused here is what can be probed in none.
- */
-static int check_insn(const struct uprobe *uprobe)
+static int analyze(const struct uprobe *uprobe, bool is_64bit)
 {
 	struct arch_uprobe arch;
 	const char *reason;
+
+	return arch_uprobe_analyze(&arch, uprobe->bytes, uprobe->nr_bytes,
+				   is_64bit, &reason);
+}
+
+/*
+ * Whether the instruction can be probed is a matter of each address space and
+ * its mode; refused here is what the file's own mode, or none, can have.
+ */
+static int check_insn(const struct uprobe *uprobe)
+{
+	bool is_64bit = IS_ENABLED(CONFIG_64BIT) &&
+			uprobe->elf_class != ELFCLASS32;
 	int err;
 
 	if (!uprobe->nr_bytes)
 		return 0;
-	err = arch_uprobe_analyze(&arch, uprobe->bytes, uprobe->nr_bytes,
-				  IS_ENABLED(CONFIG_64BIT), &reason);
-	if (err && IS_ENABLED(CONFIG_COMPAT) &&
-	    !arch_uprobe_analyze(&arch, uprobe->bytes, uprobe->nr_bytes, false,
-				 &reason))
+	err = analyze(uprobe, is_64bit);
+	if (err && !uprobe->elf_class && IS_ENABLED(CONFIG_COMPAT) &&
+	    !analyze(uprobe, false))
 		err = 0;
 	return err;
 }

@@ -11,9 +11,9 @@
  * a range of a file. The hit path never comes here: it has sites.c.
  */
 
+#include <linux/elf.h>
 #include <linux/hashtable.h>
 #include <linux/pagemap.h>
-#include <linux/rcupdate_trace.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
@@ -183,27 +183,43 @@ static struct folio *get_folio(struct address_space *mapping, pgoff_t index)
  * of FUSE and 9p need an open file): then there is no site to be made either,
  * and a later one goes by what is in memory.
  */
-static int read_bytes(struct uprobe *u)
+static ssize_t read_file(struct inode *inode, loff_t pos, u8 *buf, size_t len)
 {
-	size_t want = min_t(loff_t, sizeof(u->bytes),
-			    i_size_read(u->inode) - u->offset);
+	loff_t left = i_size_read(inode) - pos;
+	size_t done = 0;
 
-	for (u->nr_bytes = 0; u->nr_bytes < want; ) {
-		loff_t pos = u->offset + u->nr_bytes;
-		size_t len = min_t(size_t, want - u->nr_bytes,
-				   PAGE_SIZE - offset_in_page(pos));
-		struct folio *folio = get_folio(u->inode->i_mapping,
+	/* somebody may truncate the file at any time */
+	if (left <= 0)
+		return -EINVAL;
+	len = min_t(loff_t, len, left);
+	while (done < len) {
+		size_t n = min_t(size_t, len - done,
+				 PAGE_SIZE - offset_in_page(pos));
+		struct folio *folio = get_folio(inode->i_mapping,
 						pos >> PAGE_SHIFT);
 
-		if (!folio)
-			return 0;
-		if (IS_ERR(folio))
-			return u->nr_bytes ? 0 : PTR_ERR(folio);
-		memcpy_from_folio((char *)u->bytes + u->nr_bytes, folio,
-				  offset_in_folio(folio, pos), len);
+		if (IS_ERR_OR_NULL(folio))
+			return done || !folio ? done : PTR_ERR(folio);
+		memcpy_from_folio((char *)buf + done, folio,
+				  offset_in_folio(folio, pos), n);
 		folio_put(folio);
-		u->nr_bytes += len;
+		done += n;
+		pos += n;
 	}
+	return done;
+}
+
+static int read_bytes(struct uprobe *u)
+{
+	u8 ident[EI_CLASS + 1];
+	ssize_t n = read_file(u->inode, u->offset, u->bytes, sizeof(u->bytes));
+
+	if (n < 0)
+		return n;
+	u->nr_bytes = n;
+	if (read_file(u->inode, 0, ident, sizeof(ident)) == sizeof(ident) &&
+	    !memcmp(ident, ELFMAG, SELFMAG))
+		u->elf_class = ident[EI_CLASS];
 	return 0;
 }
 

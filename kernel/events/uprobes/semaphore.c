@@ -14,7 +14,6 @@
  */
 
 #include <linux/highmem.h>
-#include <linux/rcupdate_trace.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -139,8 +138,7 @@ static bool is_wanted(struct uprobe *uprobe, const struct uprobe_consumer *c,
 {
 	struct uprobe_consumer *uc;
 
-	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
-				rcu_read_lock_trace_held()) {
+	for_each_consumer(uc, uprobe) {
 		if (uc == c)
 			return uprobe_consumer_wants(uc, mm);
 	}
@@ -177,8 +175,7 @@ static void add_wanted(struct uprobe_space *space, struct uprobe *uprobe)
 {
 	struct uprobe_consumer *uc;
 
-	list_for_each_entry_rcu(uc, &uprobe->consumers, cons_node,
-				rcu_read_lock_trace_held()) {
+	for_each_consumer(uc, uprobe) {
 		if (uc->ref_ctr_offset && !find(space, uprobe, uc) &&
 		    uprobe_consumer_wants(uc, space->mm) &&
 		    has_site(space, uprobe))

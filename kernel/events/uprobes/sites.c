@@ -214,6 +214,9 @@ static void detach(struct uprobe_site *site)
 	list_del_init(&site->uprobe_node);
 	spin_unlock(&uprobe->sites_lock);
 	WRITE_ONCE(site->uprobe, NULL);
+	/* not when the space is on its way out */
+	if (site->space->mm->uprobes_state.space == site->space)
+		uprobe_semaphores_update(uprobe, site->space->mm);
 	uprobe_put(uprobe);
 }
 
@@ -285,10 +288,9 @@ void uprobe_site_abandon(struct uprobe_site *site)
 	uprobe = site->uprobe;
 	if (uprobe)
 		uprobe_count(uprobe, mm, U64_MAX, UPROBE_MISSED_INSTALL);
-	if (find_site(site->space, site->vaddr) == site) {
-		uprobe_text_restore(mm, site->vaddr, site->arch.insn[0]);
+	if (find_site(site->space, site->vaddr) == site &&
+	    !uprobe_text_restore(mm, site->vaddr, site->arch.insn[0]))
 		uprobe_site_forget(site);
-	}
 	mmap_write_unlock(mm);
 }
 
@@ -313,6 +315,26 @@ static int read_insn(struct uprobe_site *site, u8 *bytes, size_t len)
 		at = other->vaddr + 1;
 	}
 	return n;
+}
+
+/**
+ * uprobe_site_is_intact - does its instruction stand there as it was decoded?
+ * @site: in the index
+ *
+ * Bytes behind the first one may have changed with the file, after the copied
+ * page was taken away by madvise() or truncation.
+ *
+ * Context: mmap_lock held for writing.
+ */
+bool uprobe_site_is_intact(struct uprobe_site *site)
+{
+	u8 bytes[UPROBE_MAX_INSN];
+
+	if (read_insn(site, bytes, site->arch.len) < site->arch.len)
+		return false;
+	return (bytes[0] == UPROBE_BREAKPOINT ||
+		bytes[0] == site->arch.insn[0]) &&
+	       !memcmp(bytes + 1, site->arch.insn + 1, site->arch.len - 1);
 }
 
 static struct uprobe_site *alloc_site(struct uprobe_space *space,
@@ -463,12 +485,14 @@ int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
  * uprobe_site_make_return - let calls end at an address
  * @mm: the current task's
  * @vaddr: the return address
+ * @uprobe: whose return somebody wanted when its entry was hit
  *
  * Context: task context of the caller's own mm; takes mmap_lock.
  * Return: 0, or -errno if the address can't carry a site: no private file
  * text (-ENXIO), an instruction that can't be probed, no memory.
  */
-int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr)
+int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
+			    struct uprobe *uprobe)
 {
 	struct uprobe_site *site = uprobe_site_get(mm, vaddr);
 	bool done = site && READ_ONCE(site->is_return);
@@ -483,7 +507,8 @@ int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr)
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
 	vma = vma_lookup(mm, vaddr);
-	if (vma && uprobe_vma_is_text(vma)) {
+	/* whoever wanted it may have left, and taken the return sites away */
+	if (vma && uprobe_vma_is_text(vma) && uprobe_wants_returns(uprobe, mm)) {
 		site = find_current(vma, vaddr) ?: make_site(vma, vaddr, NULL);
 		err = PTR_ERR_OR_ZERO(site);
 	}
@@ -549,7 +574,8 @@ static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
 	site->offset = from->offset;
 	site->is_return = from->is_return;
 	site->arch = from->arch;
-	uprobe_slot_adopt(site, from->slot);
+	if (from->slot)
+		uprobe_slot_adopt(site, from->slot);
 	err = publish(site);
 	if (err) {
 		uprobe_site_put(site);

@@ -39,17 +39,20 @@ static_assert(PAGE_SIZE % UPROBE_SLOT_SIZE == 0);
  * @list: in uprobe_space::areas
  * @vaddr: where it is mapped
  * @nr_pages: how long it is
+ * @gone: the process has unmapped it, or mapped something over it. Set under
+ *	mmap_lock, never cleared; its sites get other slots.
  * @used: a bit for each slot. Set under mmap_lock, cleared by whoever drops
  *	the last reference to the site.
- * @pages: what is mapped there; each allocated with its first slot. Set under
- *	mmap_lock, read by page faults.
+ * @pages: what is mapped there; each allocated when it is first needed, by a
+ *	slot or by a page fault
  *
- * Lives until the space is freed, also when the process unmaps it.
+ * Lives until the space is freed, or none of its slots is used.
  */
 struct uprobe_area {
 	struct list_head	list;
 	unsigned long		vaddr;
 	unsigned int		nr_pages;
+	bool			gone;
 	unsigned long		*used;
 	struct page		*pages[];
 };
@@ -72,10 +75,29 @@ struct uprobe_area *uprobe_area_at(struct uprobe_space *space,
 	struct uprobe_area *area;
 
 	list_for_each_entry(area, &space->areas, list) {
-		if (vaddr >= area->vaddr && vaddr < area_end(area))
+		if (!area->gone && vaddr >= area->vaddr &&
+		    vaddr < area_end(area))
 			return area;
 	}
 	return NULL;
+}
+
+/* A page of the area, zeroed when it is new; NULL without memory. */
+static struct page *area_page(struct uprobe_area *area, unsigned int i)
+{
+	struct page *page = READ_ONCE(area->pages[i]);
+	struct page *new, *other;
+
+	if (page)
+		return page;
+	new = alloc_page(GFP_HIGHUSER | __GFP_ZERO | __GFP_ACCOUNT);
+	if (!new)
+		return NULL;
+	/* another thread may fault here at the same time */
+	other = cmpxchg(&area->pages[i], NULL, new);
+	if (other)
+		__free_page(new);
+	return other ?: new;
 }
 
 /*
@@ -90,13 +112,28 @@ static vm_fault_t area_fault(struct vm_fault *vmf)
 	struct page *page;
 
 	area = space ? uprobe_area_at(space, vmf->address) : NULL;
-	page = area ? READ_ONCE(area->pages[(vmf->address - area->vaddr) >>
-					    PAGE_SHIFT]) : NULL;
-	if (!page)
+	if (!area)
 		return VM_FAULT_SIGBUS;
+	page = area_page(area, (vmf->address - area->vaddr) >> PAGE_SHIFT);
+	if (!page)
+		return VM_FAULT_OOM;
 	get_page(page);
 	vmf->page = page;
 	return 0;
+}
+
+/*
+ * The process unmaps the area, or maps something over it; or it exits, and
+ * its space has gone before. mmap_lock is held for writing.
+ */
+static void area_closed(struct vm_area_struct *vma)
+{
+	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
+	struct uprobe_area *area;
+
+	area = space ? uprobe_area_at(space, vma->vm_start) : NULL;
+	if (area)
+		WRITE_ONCE(area->gone, true);
 }
 
 static const char *area_name(struct vm_area_struct *vma)
@@ -122,6 +159,7 @@ static int area_refuse_mprotect(struct vm_area_struct *vma, unsigned long start,
 
 static const struct vm_operations_struct area_vm_ops = {
 	.fault		= area_fault,
+	.close		= area_closed,
 	.name		= area_name,
 	.may_split	= area_refuse_split,
 	.mremap		= area_refuse_move,
@@ -261,18 +299,11 @@ static unsigned long take_slot(struct uprobe_area *area)
 static int fill(struct uprobe_area *area, unsigned long slot,
 		const u8 *bytes)
 {
-	unsigned int i = (slot - area->vaddr) >> PAGE_SHIFT;
+	struct page *page = area_page(area, (slot - area->vaddr) >> PAGE_SHIFT);
 
-	if (!area->pages[i]) {
-		struct page *page = alloc_page(GFP_HIGHUSER | __GFP_ZERO |
-					       __GFP_ACCOUNT);
-
-		if (!page)
-			return -ENOMEM;
-		WRITE_ONCE(area->pages[i], page);
-	}
-	memcpy_to_page(area->pages[i], offset_in_page(slot), bytes,
-		       UPROBE_SLOT_SIZE);
+	if (!page)
+		return -ENOMEM;
+	memcpy_to_page(page, offset_in_page(slot), bytes, UPROBE_SLOT_SIZE);
 	return 0;
 }
 
@@ -288,7 +319,7 @@ static int use_area(struct uprobe_site *site, struct uprobe_area *area)
 	if (!err)
 		err = fill(area, slot, bytes);
 	site->area = area;
-	site->slot = slot;
+	WRITE_ONCE(site->slot, slot);
 	if (err)
 		uprobe_slot_free(site);
 	return err;
@@ -302,8 +333,8 @@ static int find_slot(struct uprobe_site *site)
 
 	arch_uprobe_slot_range(space->mm, site->vaddr, &low, &high);
 	list_for_each_entry(area, &space->areas, list) {
-		if (in_reach(area, low, high) && still_mapped(space->mm, area) &&
-		    use_area(site, area) == 0)
+		if (!area->gone && in_reach(area, low, high) &&
+		    still_mapped(space->mm, area) && use_area(site, area) == 0)
 			return 0;
 	}
 	area = add_area(space, site->vaddr, low, high);
@@ -332,6 +363,60 @@ int uprobe_slot_alloc(struct uprobe_site *site)
 }
 
 /**
+ * uprobe_slot_is_lost - has the process taken the slot's mapping away?
+ * @site: referenced
+ *
+ * Context: any.
+ */
+bool uprobe_slot_is_lost(const struct uprobe_site *site)
+{
+	const struct uprobe_area *area = READ_ONCE(site->area);
+
+	return !area || READ_ONCE(area->gone);
+}
+
+/**
+ * uprobe_slot_check - find out whether a site's slot is still mapped
+ * @site: in the index
+ *
+ * madvise() may have kept an area from a child without a word.
+ *
+ * Context: mmap_lock held for writing.
+ */
+void uprobe_slot_check(struct uprobe_site *site)
+{
+	mmap_assert_write_locked(site->space->mm);
+	if (site->area && !still_mapped(site->space->mm, site->area))
+		WRITE_ONCE(site->area->gone, true);
+}
+
+/**
+ * uprobe_slot_replace - a thread needs the slot, and it is lost
+ * @site: referenced, in the current task's address space
+ *
+ * Not before a thread needs it: a program that unmaps all that it finds shall
+ * come to an end. Threads that are in the old slot execute what they find
+ * there, as with any code that is unmapped under them.
+ *
+ * Context: task context, no locks.
+ * Return: 0, -ENOMEM, -EINTR.
+ */
+int uprobe_slot_replace(struct uprobe_site *site)
+{
+	struct mm_struct *mm = site->space->mm;
+	int err = 0;
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	if (uprobe_slot_is_lost(site)) {
+		uprobe_slot_free(site);
+		err = uprobe_slot_alloc(site);
+	}
+	mmap_write_unlock(mm);
+	return err;
+}
+
+/**
  * uprobe_slot_free - take the slot of a site back
  * @site: nobody stands on it
  *
@@ -346,6 +431,7 @@ void uprobe_slot_free(struct uprobe_site *site)
 	if (!area)
 		return;
 	at = site->slot - area->vaddr;
+	/* unless it was never filled */
 	if (area->pages[at >> PAGE_SHIFT])
 		memzero_page(area->pages[at >> PAGE_SHIFT],
 			     offset_in_page(at), UPROBE_SLOT_SIZE);
@@ -362,6 +448,7 @@ static int clone_area(struct uprobe_space *to, const struct uprobe_area *from)
 	if (!area)
 		return -ENOMEM;
 	area->vaddr = from->vaddr;
+	area->gone = from->gone;
 	list_add_tail(&area->list, &to->areas);
 	to->nr_pages += area->nr_pages;
 	for (i = 0; i < from->nr_pages; i++) {
@@ -407,6 +494,9 @@ int uprobe_areas_clone(struct uprobe_space *to, struct uprobe_space *from)
 void uprobe_slot_adopt(struct uprobe_site *site, unsigned long slot)
 {
 	site->area = uprobe_area_at(site->space, slot);
+	/* lost in the parent: uprobe_slot_check() finds another one */
+	if (!site->area)
+		return;
 	site->slot = slot;
 	set_bit((slot - site->area->vaddr) / UPROBE_SLOT_SIZE,
 		site->area->used);
@@ -427,10 +517,11 @@ void uprobe_areas_unmap(struct uprobe_space *space)
 		if (!bitmap_empty(area->used,
 				  area->nr_pages * SLOTS_PER_PAGE))
 			continue;
-		if (still_mapped(space->mm, area) &&
-		    do_munmap(space->mm, area->vaddr,
-			      area->nr_pages * PAGE_SIZE, NULL))
-			continue;
+		if (!area->gone && still_mapped(space->mm, area)) {
+			area->gone = true;
+			do_munmap(space->mm, area->vaddr,
+				  area->nr_pages * PAGE_SIZE, NULL);
+		}
 		space->nr_pages -= area->nr_pages;
 		list_del(&area->list);
 		free_area(area);

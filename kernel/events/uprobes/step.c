@@ -12,6 +12,9 @@
  * put back to the site first, and a fatal one.
  */
 
+#include <linux/cleanup.h>
+#include <linux/freezer.h>
+#include <linux/ptrace.h>
 #include <linux/sched/signal.h>
 
 #include "internal.h"
@@ -28,8 +31,9 @@ void uprobe_step_start(struct uprobe_thread *ut, struct uprobe_site *site,
 		       struct pt_regs *regs)
 {
 	ut->site = site;
+	ut->slot = READ_ONCE(site->slot);
 	ut->step = STEP_RUNNING;
-	arch_uprobe_step_begin(&site->arch, &ut->arch, regs, site->slot);
+	arch_uprobe_step_begin(&site->arch, &ut->arch, regs, ut->slot);
 }
 
 /**
@@ -64,16 +68,75 @@ bool uprobe_deny_signal(void)
 
 	if (!ut || !ut->site)
 		return false;
+	/* a SIGKILL that comes after this sets the flag again */
+	scoped_guard(spinlock_irq, &current->sighand->siglock)
+		clear_thread_flag(TIF_SIGPENDING);
 	if (ut->step == STEP_RUNNING &&
-	    (fatal_signal_pending(current) ||
+	    (__fatal_signal_pending(current) ||
 	     arch_uprobe_step_faulted(&ut->arch))) {
 		ut->step = STEP_ABORTED;
 		set_thread_flag(TIF_UPROBE);
 	}
-	spin_lock_irq(&current->sighand->siglock);
-	clear_thread_flag(TIF_SIGPENDING);
-	spin_unlock_irq(&current->sighand->siglock);
 	return true;
+}
+
+/* Signals that have waited, and a freezer, are seen now. */
+static bool stop_denying(void)
+{
+	scoped_guard(spinlock_irq, &current->sighand->siglock)
+		recalc_sigpending();
+	if (freezing(current))
+		set_thread_flag(TIF_SIGPENDING);
+	return signal_pending(current);
+}
+
+static int end_step(struct uprobe_thread *ut, struct pt_regs *regs)
+{
+	struct uprobe_site *site = ut->site;
+
+	if (ut->step == STEP_DONE)
+		return arch_uprobe_step_end(&site->arch, &ut->arch, regs,
+					    ut->slot, site->vaddr);
+	arch_uprobe_step_abort(&site->arch, &ut->arch, regs, ut->slot,
+			       site->vaddr);
+	return 0;
+}
+
+/*
+ * A round of a repeated string instruction is over, and others are to come. It
+ * may take long: a signal is delivered in between, as the processor does, and
+ * the instruction goes on afterwards without being hit again.
+ */
+static bool go_on_in_slot(struct uprobe_thread *ut, struct pt_regs *regs)
+{
+	ut->step = STEP_RUNNING;
+	if (!stop_denying())
+		return true;
+	ut->step = STEP_ABORTED;
+	end_step(ut, regs);
+	ut->again_vaddr = ut->site->vaddr;
+	ut->again_sp = user_stack_pointer(regs);
+	return false;
+}
+
+/**
+ * uprobe_step_goes_on - does an interrupted instruction go on here?
+ * @ut: the current thread, at a breakpoint
+ * @regs: of the current task
+ *
+ * A hit in a signal handler has another stack pointer.
+ *
+ * Return: true if this is no new hit.
+ */
+bool uprobe_step_goes_on(struct uprobe_thread *ut, struct pt_regs *regs)
+{
+	bool same = ut->again_vaddr == ut->hit_vaddr &&
+		    ut->again_sp == user_stack_pointer(regs);
+
+	/* back on the old stack, or above it: the instruction was left */
+	if (user_stack_pointer(regs) >= ut->again_sp)
+		ut->again_vaddr = 0;
+	return same;
 }
 
 /**
@@ -85,28 +148,15 @@ bool uprobe_deny_signal(void)
  */
 void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs)
 {
-	struct uprobe_site *site = ut->site;
-	int err = 0;
+	int err = end_step(ut, regs);
 
-	if (ut->step == STEP_DONE)
-		err = arch_uprobe_step_end(&site->arch, &ut->arch, regs,
-					   site->slot, site->vaddr);
-	else
-		arch_uprobe_step_abort(&site->arch, &ut->arch, regs,
-				       site->slot, site->vaddr);
-	if (err == -EAGAIN) {
-		/* one round of a repeated string instruction */
-		ut->step = STEP_RUNNING;
+	if (err == -EAGAIN && go_on_in_slot(ut, regs))
 		return;
-	}
 	ut->step = STEP_NONE;
+	uprobe_site_put(ut->site);
 	ut->site = NULL;
-	uprobe_site_put(site);
-
-	spin_lock_irq(&current->sighand->siglock);
-	recalc_sigpending();
-	spin_unlock_irq(&current->sighand->siglock);
-	if (err)
+	stop_denying();
+	if (err == -EFAULT)
 		force_sig(SIGSEGV);
 }
 

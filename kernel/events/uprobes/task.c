@@ -62,9 +62,8 @@ static void inherit_calls(struct task_struct *child)
 	if (!parent || !parent->calls)
 		return;
 	ut = kzalloc(sizeof(*ut), GFP_KERNEL);
-	if (!ut)
-		return;
-	child->utask = &ut->task;
+	if (ut)
+		child->utask = &ut->task;
 	uprobe_calls_inherit(ut, parent, child->mm);
 }
 

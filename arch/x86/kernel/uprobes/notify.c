@@ -11,41 +11,40 @@
 #include <linux/kdebug.h>
 #include <linux/ptrace.h>
 #include <linux/sched/signal.h>
-#include <linux/uaccess.h>
 #include <linux/uprobes.h>
 #include <asm/debugreg.h>
+#include <asm/segment.h>
 #include <asm/trapnr.h>
 
-/* int3 has two encodings, cc and cd 03; the address after it is the same. */
-static bool has_breakpoint(unsigned long end)
+/**
+ * arch_uprobe_is_breakpoint - do these bytes and registers say "breakpoint"?
+ * @regs: behind it
+ * @bytes: the two bytes in front of the instruction pointer
+ *
+ * int3 has two encodings, cc and cd 03. In a code segment with a base the
+ * bytes are somebody else's; but no site is ever made for such code.
+ *
+ * Context: any.
+ */
+bool arch_uprobe_is_breakpoint(struct pt_regs *regs, const u8 *bytes)
 {
-	u8 bytes[2];
-
-	if (get_user(bytes[1], (u8 __user *)(end - 1)))
-		return false;
-	if (bytes[1] == UPROBE_BREAKPOINT)
+	if (!user_64bit_mode(regs) && (regs->cs & SEGMENT_TI_MASK))
 		return true;
-	return bytes[1] == 3 && !get_user(bytes[0], (u8 __user *)(end - 2)) &&
-	       bytes[0] == 0xcd;
+	return bytes[1] == UPROBE_BREAKPOINT ||
+	       (bytes[0] == 0xcd && bytes[1] == 3);
 }
 
 /**
- * arch_uprobe_own_breakpoint - has the program a breakpoint of its own there?
- * @regs: behind a breakpoint that trapped and isn't a site
+ * arch_uprobe_send_trap - send what traps.c would have sent for a breakpoint
+ * @regs: behind it
  *
- * Sends what traps.c would have sent if nobody had taken the trap.
- *
- * Context: task context; may sleep.
- * Return: false if there is no breakpoint, but another instruction to execute.
+ * Context: task context.
  */
-bool arch_uprobe_own_breakpoint(struct pt_regs *regs)
+void arch_uprobe_send_trap(struct pt_regs *regs)
 {
-	if (!has_breakpoint(regs->ip))
-		return false;
 	current->thread.trap_nr = X86_TRAP_BP;
 	current->thread.error_code = 0;
 	force_sig(SIGTRAP);
-	return true;
 }
 
 /*

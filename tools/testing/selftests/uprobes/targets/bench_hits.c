@@ -90,11 +90,7 @@ static int open_probe(const struct kind *kind, int is_return)
 		.uprobe_path = (unsigned long)own_path,
 		.probe_offset = file_offset(kind->function),
 	};
-	int fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
-
-	if (fd < 0)
-		err(1, "perf_event_open: %s", kind->name);
-	return fd;
+	return syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
 }
 
 static uint64_t read_count(int fd)
@@ -136,6 +132,11 @@ static void measure(const struct kind *kind, unsigned int calls)
 	double plain = time_call(kind, calls), entry, both;
 	int in = open_probe(kind, 0), out;
 
+	if (in < 0) {
+		warn("%s can't be probed", kind->name);
+		printf("%s entry refused\n%s return refused\n", kind->name, kind->name);
+		return;
+	}
 	entry = time_call(kind, calls);
 	out = open_probe(kind, 1);
 	both = time_call(kind, calls);
