@@ -263,6 +263,7 @@ static inline bool uprobe_consumer_is_returner(const struct uprobe_consumer *uc)
 /* mappings.c */
 bool uprobe_vma_is_text(const struct vm_area_struct *vma);
 void uprobe_sync(struct mm_struct *mm);
+void uprobe_mark(struct mm_struct *mm, unsigned long start, unsigned long end);
 void uprobe_mark_all(struct mm_struct *mm);
 void uprobe_mark_areas(struct mm_struct *mm);
 bool uprobe_is_dirty(const struct mm_struct *mm);
@@ -286,7 +287,7 @@ bool uprobe_site_is_intact(struct uprobe_site *site);
 void uprobe_site_link(struct uprobe_site *site);
 void uprobe_site_refresh(struct uprobe_site *site);
 void uprobe_site_abandon(struct uprobe_site *site);
-void uprobe_site_forget(struct uprobe_site *site);
+void uprobe_site_remove(struct uprobe_site *site);
 void uprobe_site_drop_uprobe(struct uprobe_site *site);
 
 /* breakpoint.c */

@@ -64,7 +64,15 @@ static void send_word(struct mm_struct *mm)
 	rcu_read_unlock();
 }
 
-static void mark(struct mm_struct *mm, unsigned long start, unsigned long end)
+/**
+ * uprobe_mark - a range has changed: uprobe_sync() has to look at it
+ * @mm: the address space
+ * @start: first address of the range
+ * @end: first address behind it
+ *
+ * Context: any that may take a spinlock.
+ */
+void uprobe_mark(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	struct uprobes_state *state = &mm->uprobes_state;
 
@@ -83,7 +91,7 @@ static void mark(struct mm_struct *mm, unsigned long start, unsigned long end)
  */
 void uprobe_mark_areas(struct mm_struct *mm)
 {
-	mark(mm, 0, 1);
+	uprobe_mark(mm, 0, 1);
 }
 
 /**
@@ -92,7 +100,7 @@ void uprobe_mark_areas(struct mm_struct *mm)
  */
 void uprobe_mark_all(struct mm_struct *mm)
 {
-	mark(mm, 0, ULONG_MAX);
+	uprobe_mark(mm, 0, ULONG_MAX);
 }
 
 static bool take_dirty(struct mm_struct *mm, unsigned long *start,
@@ -172,7 +180,7 @@ int uprobe_mmap(struct vm_area_struct *vma)
 					       vma->vm_end) ||
 				     uprobe_semaphores_waiting(space));
 	if (affected)
-		mark(vma->vm_mm, vma->vm_start, vma->vm_end);
+		uprobe_mark(vma->vm_mm, vma->vm_start, vma->vm_end);
 	return 0;
 }
 
@@ -194,7 +202,7 @@ void uprobe_munmap(struct vm_area_struct *vma, unsigned long start,
 	rcu_read_lock();
 	space = READ_ONCE(vma->vm_mm->uprobes_state.space);
 	if (space && has_sites(space, start, end))
-		mark(vma->vm_mm, start, end);
+		uprobe_mark(vma->vm_mm, start, end);
 	rcu_read_unlock();
 }
 
@@ -244,56 +252,6 @@ void uprobe_clear_state(struct mm_struct *mm)
 
 /* ---- bringing sites in line with mappings ------------------------------- */
 
-/*
- * mremap() has moved a page with a breakpoint: is the place of this site
- * mapped elsewhere, with the breakpoint there?
- */
-static unsigned long find_moved(struct uprobe_site *site)
-{
-	struct mm_struct *mm = site->space->mm;
-	struct vm_area_struct *vma;
-	VMA_ITERATOR(vmi, mm, 0);
-	unsigned long vaddr;
-	u8 byte;
-
-	for_each_vma(vmi, vma) {
-		if (!vma->vm_file || file_inode(vma->vm_file) != site->inode)
-			continue;
-		vaddr = uprobe_vaddr_of(vma, site->offset);
-		if (vaddr < vma->vm_start || vaddr >= vma->vm_end ||
-		    !vma->anon_vma || has_sites(site->space, vaddr, vaddr + 1))
-			continue;
-		if (uprobe_text_read(mm, vaddr, &byte, 1) == 1 &&
-		    byte == UPROBE_BREAKPOINT)
-			return vaddr;
-	}
-	return 0;
-}
-
-/*
- * The mapping of a site has gone. What has been moved along is restored; the
- * mappings are looked at afterwards and get their sites as any other.
- */
-static void leave_mapping(struct uprobe_site *site)
-{
-	struct mm_struct *mm = site->space->mm;
-	unsigned long moved = find_moved(site);
-
-	if (moved) {
-		uprobe_text_restore(mm, moved, site->arch.insn[0]);
-		mark(mm, moved, moved + 1);
-	}
-	uprobe_site_forget(site);
-}
-
-/* Without memory for that, the breakpoint stays and its site with it. */
-static void take_back(struct uprobe_site *site)
-{
-	if (!uprobe_text_restore(site->space->mm, site->vaddr,
-				 site->arch.insn[0]))
-		leave_mapping(site);
-}
-
 /* The mapping is as it should be: is the rest? */
 static void renew_site(struct uprobe_site *site)
 {
@@ -301,7 +259,7 @@ static void renew_site(struct uprobe_site *site)
 	u8 byte;
 
 	if (!uprobe_site_is_intact(site)) {
-		take_back(site);
+		uprobe_site_remove(site);
 		return;
 	}
 	uprobe_slot_check(site);
@@ -309,7 +267,7 @@ static void renew_site(struct uprobe_site *site)
 	if (uprobe_text_read(mm, site->vaddr, &byte, 1) == 1 &&
 	    byte != UPROBE_BREAKPOINT &&
 	    uprobe_text_set_breakpoint(mm, site->vaddr, site->arch.insn[0]))
-		leave_mapping(site);
+		uprobe_site_remove(site);
 }
 
 static void check_site(struct uprobe_site *site)
@@ -317,13 +275,9 @@ static void check_site(struct uprobe_site *site)
 	struct mm_struct *mm = site->space->mm;
 	struct vm_area_struct *vma = vma_lookup(mm, site->vaddr);
 
-	if (!uprobe_site_matches(site, vma)) {
-		leave_mapping(site);
-		return;
-	}
-	if (!uprobe_vma_is_text(vma)) {
-		/* the process is about to write there, or to read only */
-		take_back(site);
+	/* gone, moved, about to be written, or only to be read */
+	if (!uprobe_site_matches(site, vma) || !uprobe_vma_is_text(vma)) {
+		uprobe_site_remove(site);
 		return;
 	}
 	uprobe_site_link(site);

@@ -132,20 +132,71 @@ static void unpublish(struct uprobe_site *site)
 	uprobe_site_put(site);
 }
 
+/**
+ * uprobe_site_matches - is the site's place still mapped at its address?
+ * @site: in the index
+ * @vma: the mapping that covers its address, or NULL
+ *
+ * Context: mmap_lock held.
+ */
+bool uprobe_site_matches(const struct uprobe_site *site,
+			 const struct vm_area_struct *vma)
+{
+	return vma && vma->vm_file && file_inode(vma->vm_file) == site->inode &&
+	       uprobe_offset_of(vma, site->vaddr) == site->offset;
+}
+
 /* ---- roles -------------------------------------------------------------- */
+
+/*
+ * mremap() has moved a page with a breakpoint, and nobody has come to
+ * uprobe_sync() yet: where is it now? 0 if it is gone.
+ */
+static unsigned long find_moved(struct uprobe_site *site)
+{
+	struct mm_struct *mm = site->space->mm;
+	struct vm_area_struct *vma;
+	VMA_ITERATOR(vmi, mm, 0);
+	unsigned long vaddr;
+	u8 byte;
+
+	for_each_vma(vmi, vma) {
+		if (!vma->vm_file || file_inode(vma->vm_file) != site->inode)
+			continue;
+		vaddr = uprobe_vaddr_of(vma, site->offset);
+		if (vaddr < vma->vm_start || vaddr >= vma->vm_end ||
+		    !vma->anon_vma || find_site(site->space, vaddr))
+			continue;
+		if (uprobe_text_read(mm, vaddr, &byte, 1) == 1 &&
+		    byte == UPROBE_BREAKPOINT)
+			return vaddr;
+	}
+	return 0;
+}
+
+static int take_breakpoint_away(struct uprobe_site *site)
+{
+	struct mm_struct *mm = site->space->mm;
+	unsigned long vaddr = site->vaddr;
+
+	if (!uprobe_site_matches(site, vma_lookup(mm, vaddr))) {
+		vaddr = find_moved(site);
+		if (!vaddr)
+			return 0;
+		/* the place may be wanted there, too */
+		uprobe_mark(mm, vaddr, vaddr + 1);
+	}
+	return uprobe_text_restore(mm, vaddr, site->arch.insn[0]);
+}
 
 static void remove_site(struct uprobe_site *site)
 {
-	int err;
-
-	err = uprobe_text_restore(site->space->mm, site->vaddr,
-				  site->arch.insn[0]);
 	/*
 	 * Without memory for that, the breakpoint stays and so does the site:
 	 * a thread that comes along executes the instruction in the slot, and
 	 * no handler runs.
 	 */
-	if (!err)
+	if (!take_breakpoint_away(site))
 		unpublish(site);
 }
 
@@ -253,18 +304,18 @@ void uprobe_site_drop_uprobe(struct uprobe_site *site)
 }
 
 /**
- * uprobe_site_forget - the breakpoint is gone with its mapping
- * @site: in the index
+ * uprobe_site_remove - take a site away, whatever its roles
+ * @site: in the index; its mapping has gone, or can't carry it any more
  *
  * Context: mmap_lock held for writing.
  */
-void uprobe_site_forget(struct uprobe_site *site)
+void uprobe_site_remove(struct uprobe_site *site)
 {
 	mmap_assert_write_locked(site->space->mm);
-	detach(site);
 	refcount_inc(&site->ref);
+	detach(site);
 	site->is_return = false;
-	unpublish(site);
+	remove_site(site);
 	set_wants_returns(site, false);
 	uprobe_site_put(site);
 }
@@ -288,9 +339,8 @@ void uprobe_site_abandon(struct uprobe_site *site)
 	uprobe = site->uprobe;
 	if (uprobe)
 		uprobe_count(uprobe, mm, U64_MAX, UPROBE_MISSED_INSTALL);
-	if (find_site(site->space, site->vaddr) == site &&
-	    !uprobe_text_restore(mm, site->vaddr, site->arch.insn[0]))
-		uprobe_site_forget(site);
+	if (find_site(site->space, site->vaddr) == site)
+		uprobe_site_remove(site);
 	mmap_write_unlock(mm);
 }
 
@@ -421,20 +471,6 @@ static struct uprobe_site *make_site(struct vm_area_struct *vma,
 	return site;
 }
 
-/**
- * uprobe_site_matches - is the site's place still mapped at its address?
- * @site: in the index
- * @vma: the mapping that covers its address, or NULL
- *
- * Context: mmap_lock held.
- */
-bool uprobe_site_matches(const struct uprobe_site *site,
-			 const struct vm_area_struct *vma)
-{
-	return vma && vma->vm_file && file_inode(vma->vm_file) == site->inode &&
-	       uprobe_offset_of(vma, site->vaddr) == site->offset;
-}
-
 /* The site at an address, unless it is left over from an earlier mapping. */
 static struct uprobe_site *find_current(struct vm_area_struct *vma,
 					unsigned long vaddr)
@@ -443,8 +479,8 @@ static struct uprobe_site *find_current(struct vm_area_struct *vma,
 	struct uprobe_site *site = space ? find_site(space, vaddr) : NULL;
 
 	if (site && !uprobe_site_matches(site, vma)) {
-		uprobe_site_forget(site);
-		site = NULL;
+		uprobe_site_remove(site);
+		site = find_site(space, vaddr) ? ERR_PTR(-EBUSY) : NULL;
 	}
 	return site;
 }
@@ -467,11 +503,10 @@ int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 	struct uprobe_site *site = find_current(vma, vaddr);
 
 	mmap_assert_write_locked(vma->vm_mm);
-	if (!site) {
+	if (!site)
 		site = make_site(vma, vaddr, uprobe);
-		if (IS_ERR(site))
-			return PTR_ERR(site);
-	}
+	if (IS_ERR(site))
+		return PTR_ERR(site);
 	/* its last consumer left, and a new one made another for the place */
 	if (site->uprobe != uprobe) {
 		detach(site);
