@@ -27,6 +27,8 @@
  * writes is its own affair.
  *
  * Context: mmap_lock or i_mmap_rwsem held.
+ *
+ * Return: true if it may.
  */
 bool uprobe_vma_is_text(const struct vm_area_struct *vma)
 {
@@ -119,6 +121,8 @@ static bool take_dirty(struct mm_struct *mm, unsigned long *start,
 /**
  * uprobe_is_dirty - is there anything for uprobe_sync() to do?
  * @mm: the current task's
+ *
+ * Return: true if there is.
  */
 bool uprobe_is_dirty(const struct mm_struct *mm)
 {

@@ -40,6 +40,8 @@ static DEFINE_SPINLOCK(epoch_lock);
  * uprobe_epoch - how many consumers there have been
  *
  * To be read before the consumers of an entry hit are looked at.
+ *
+ * Return: the number.
  */
 u64 uprobe_epoch(void)
 {
@@ -74,6 +76,8 @@ static bool is_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
  * uprobe_consumer_wants - ask one consumer about an address space
  * @uc: the consumer
  * @mm: the address space
+ *
+ * Return: true if it wants hits there.
  */
 bool uprobe_consumer_wants(struct uprobe_consumer *uc, struct mm_struct *mm)
 {
@@ -106,6 +110,8 @@ static bool any_wants(struct uprobe *uprobe, struct mm_struct *mm,
  * @mm: the address space
  *
  * Context: task context.
+ *
+ * Return: true if one does.
  */
 bool uprobe_wanted(struct uprobe *uprobe, struct mm_struct *mm)
 {
@@ -118,6 +124,8 @@ bool uprobe_wanted(struct uprobe *uprobe, struct mm_struct *mm)
  * @mm: the address space
  *
  * Context: task context.
+ *
+ * Return: true if one does.
  */
 bool uprobe_wants_returns(struct uprobe *uprobe, struct mm_struct *mm)
 {
@@ -161,6 +169,8 @@ static atomic_t walks_ended;
  *
  * For uprobe_walked_since(). fork reads it while the parent's mmap_lock is
  * held: what those walks did to the parent is copied with it.
+ *
+ * Return: the number, which wraps.
  */
 unsigned int uprobe_walks_done(void)
 {
@@ -177,6 +187,8 @@ unsigned int uprobe_walks_done(void)
  *
  * True if any walk has begun that hadn't ended then. A walk that begins after
  * this finds the new mappings in i_mmap.
+ *
+ * Return: true if one may have.
  */
 bool uprobe_walked_since(unsigned int done)
 {

@@ -55,6 +55,8 @@ static struct uprobe_file *find_file(struct inode *inode)
  * Context: any; takes no lock. The answer is settled for a caller whose
  * mapping stood in inode->i_mapping->i_mmap before it asked: a registration
  * that comes later finds the mapping there.
+ *
+ * Return: true if it has.
  */
 bool uprobe_registry_has(struct inode *inode)
 {

@@ -207,6 +207,8 @@ void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm)
  * @space: where; the caller's own
  *
  * Context: mmap_lock held.
+ *
+ * Return: true if there is.
  */
 bool uprobe_semaphores_waiting(struct uprobe_space *space)
 {

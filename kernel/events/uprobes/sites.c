@@ -81,6 +81,8 @@ void uprobe_site_put(struct uprobe_site *site)
  *
  * Context: mmap_lock held for writing, or tree_lock, or nobody else has the
  * space. No reference is taken.
+ *
+ * Return: the site, or NULL.
  */
 struct uprobe_site *uprobe_site_first(struct uprobe_space *space,
 				      unsigned long from)
@@ -138,6 +140,8 @@ static void unpublish(struct uprobe_site *site)
  * @vma: the mapping that covers its address, or NULL
  *
  * Context: mmap_lock held.
+ *
+ * Return: true if it is.
  */
 bool uprobe_site_matches(const struct uprobe_site *site,
 			 const struct vm_area_struct *vma)
@@ -375,6 +379,8 @@ static int read_insn(struct uprobe_site *site, u8 *bytes, size_t len)
  * page was taken away by madvise() or truncation.
  *
  * Context: mmap_lock held for writing.
+ *
+ * Return: true if it does.
  */
 bool uprobe_site_is_intact(struct uprobe_site *site)
 {

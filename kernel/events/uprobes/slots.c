@@ -68,6 +68,8 @@ static unsigned long area_end(const struct uprobe_area *area)
  * @vaddr: the address
  *
  * Context: mmap_lock held, or nobody else has the mm.
+ *
+ * Return: the area, or NULL.
  */
 struct uprobe_area *uprobe_area_at(struct uprobe_space *space,
 				   unsigned long vaddr)
@@ -367,6 +369,8 @@ int uprobe_slot_alloc(struct uprobe_site *site)
  * @site: referenced
  *
  * Context: any.
+ *
+ * Return: true if it has, or if there never was one.
  */
 bool uprobe_slot_is_lost(const struct uprobe_site *site)
 {

@@ -165,6 +165,8 @@ void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs)
  * @regs: of the current task, in a trap
  *
  * For si_addr of the signals that report the address of an instruction.
+ *
+ * Return: the address.
  */
 unsigned long uprobe_get_trap_addr(struct pt_regs *regs)
 {

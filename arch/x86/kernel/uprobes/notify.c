@@ -25,6 +25,8 @@
  * bytes are somebody else's; but no site is ever made for such code.
  *
  * Context: any.
+ *
+ * Return: true if they do.
  */
 bool arch_uprobe_is_breakpoint(struct pt_regs *regs, const u8 *bytes)
 {

@@ -63,7 +63,8 @@ int survey__require_latency(struct survey *survey, struct evlist *evlist)
 	if (survey->usable)
 		return 0;
 
-	pr_err("Error: no event with a latency field: use $latency in the return event's definition\n");
+	pr_err("Error: no event with a latency field: use $latency in the return event's definition, "
+	       "named latency or lat\n");
 	return -EINVAL;
 }
 

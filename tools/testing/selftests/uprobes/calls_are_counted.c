@@ -3,9 +3,8 @@
  * Is every call of a probed function one entry and one return, with the right
  * arguments, and does the program compute the same?
  *
- * Stock fails: deep_recursion_* (64 returns at the most), arrivals_* of the
- * balance, because its `r` events don't know what they missed. The rest
- * was seen to pass there and guards the same promise.
+ * Seen to fail on stock: deep_recursion_* and mutual_recursion_* (64 returns at
+ * the most). The rest passes there.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

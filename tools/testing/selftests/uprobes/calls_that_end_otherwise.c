@@ -8,9 +8,9 @@
  * and coroutines have several stacks in one thread. Each time the program must
  * do what it does unprobed, and nothing may be lost silently.
  *
- * Stock fails: everything about causes (it has no such counts), and
- * returns_of_a_forked_child, which it counts without an entry; a coroutine that
- * returns in another thread is killed.
+ * Seen to fail on stock: everything about causes (it has no such counts), and
+ * returns_of_a_forked_child_*, which it counts without an entry; a handler on a
+ * stack above kills the program (SIGILL).
  */
 #define _GNU_SOURCE
 #include <linux/seccomp.h>

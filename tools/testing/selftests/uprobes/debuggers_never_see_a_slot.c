@@ -8,7 +8,8 @@
  * No watchpoints: a store that is single-stepped and hits one loops for ever in
  * QEMU's TCG, probed or not.
  *
- * Stock fails: it refuses the lock prefix.
+ * Stock refuses the lock prefix. stepping_counts_each_hit_once was seen to fail
+ * with another number of hits.
  */
 #define _GNU_SOURCE
 #include <sys/ptrace.h>

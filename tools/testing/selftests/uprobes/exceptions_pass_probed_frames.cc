@@ -3,7 +3,7 @@
  * Can exceptions be thrown through return-probed functions, from every depth
  * to every height, and can a program look at its own stack?
  *
- * Stock fails: the unwinder meets the trampoline's address in the first
+ * Seen to fail on stock: the unwinder meets the trampoline's address in the first
  * probed frame and the child is aborted.
  */
 #include <execinfo.h>

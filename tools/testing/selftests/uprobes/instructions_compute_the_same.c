@@ -11,9 +11,9 @@
  * Not compared: the last-instruction pointer of the x87, which is an exception
  * to the promise.
  *
- * Stock fails: vmovdqu %ymm0,(%rdi) and all other AVX instructions whose
- * opcode byte is a legacy branch, push or nop; 49 90; LOCK prefixes, notrack and
- * long nops (refused).
+ * Seen to fail on stock, 159 of them: AVX instructions whose opcode byte is a
+ * legacy branch, push or nop; 49 90; LOCK prefixes, notrack and long nops
+ * (refused).
  */
 #define _GNU_SOURCE
 #include <cpuid.h>

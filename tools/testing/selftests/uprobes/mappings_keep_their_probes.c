@@ -3,9 +3,8 @@
  * Is a probe where its file is mapped as text, and nowhere else, whatever the
  * process does to its mappings?
  *
- * Stock fails: madvise_dontneed_*, mprotect_* (the breakpoint stays in what
- * is written), moved_* (the old address is remembered). Each subtest was tried
- * there, and the others with the hook in mm that they guard taken out in mind.
+ * Seen to fail on stock: madvise_dontneed_keeps_probes (they are lost), mprotect_*
+ * and data_sees_* (breakpoints in what the process reads or has written itself).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

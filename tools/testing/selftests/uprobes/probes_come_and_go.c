@@ -7,7 +7,7 @@
  * balance of every event that stays must hold, and in the end the text is the
  * file's and no copied page is left.
  *
- * Stock fails: the copied pages are left, and the balance can't be asked for.
+ * Seen to fail on stock: the balance of returns, which it doesn't keep.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

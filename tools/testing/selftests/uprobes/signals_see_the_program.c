@@ -9,9 +9,8 @@
  * program that sets the trap flag, or has breakpoints of its own, gets the
  * same traps.
  *
- * Stock fails: trap_flag_* (a step over a probed instruction is reported from
- * elsewhere or lost) and, by the count, storm_* of returns. The rest was seen
- * to hold there.
+ * Seen to fail on stock: storm_never_sees_a_slot_*; and it refuses the lock
+ * prefix, so that the rest needs ours.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

@@ -3,9 +3,8 @@
  * Are the slots in which displaced instructions execute enough for everyone,
  * and safe from the program?
  *
- * Stock fails: many_threads_* (31 slots for a process: the next thread sleeps
- * until one is free, which is slow but no error) and slots_survive_* (it isn't
- * asked to). The seal was seen to hold there.
+ * Seen to fail on stock: area_is_read_only_text (not readable there),
+ * moving_is_refused, upon which the program is killed at its next hit.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
