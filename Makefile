@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps kernel perf stock debug demo shell test bench check diff manifest clean
+.PHONY: help deps kernel perf stock debug demo shell test meter bench check diff manifest clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,7 +34,10 @@ shell: kernel perf ## an interactive shell in a virtual machine with our kernel
 test: stock kernel debug perf ## all tests: without a virtual machine, then on ours, then on debug
 	@ci/run
 
-bench: stock kernel perf ## what a hit costs, stock and ours
+meter: ## the instruction counter that ci/vm --meter loads
+	@make -C ci/meter
+
+bench: stock kernel perf meter ## what a hit costs, stock and ours
 	@ci/bench
 
 check: ## style and the kernel configurations that must build; no virtual machine

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How long does one hit take, for each kind of first instruction?
+ * What does one hit cost, for each kind of first instruction, and with several threads?
  *
- * Each kind is a function that begins with the instruction in question. It is called in a loop without a
- * probe, with a counted entry, and with a counted entry and return, both through perf_event_open() on the
- * PMU "uprobe" for the program's own task. Prints lines "KIND WHAT NANOSECONDS"; ci/bench compares the
- * lines of two kernels. Run only inside the virtual machine.
+ * Each kind is a function that begins with the instruction in question. It is
+ * called in a loop without a probe, with its entry counted, its return, both, and
+ * with its entry sampled, through perf_event_open() on the PMU "uprobe" for the
+ * program's own task. For threads it is one event of
+ * uprobe_events that counts in all of them, as `perf record` opens it.
+ * ci/bench compares the lines of two kernels. Run only inside the virtual
+ * machine.
  */
-#define _GNU_SOURCE
-#include <err.h>
-#include <inttypes.h>
-#include <linux/perf_event.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
+#include "bench.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/sysinfo.h>
 
 /* A function whose first instruction is INSN; it does nothing in all. */
 #define KIND(name, insn, rest)					\
@@ -42,7 +40,7 @@ void bench_empty(void);
 __asm__(".pushsection .text\nbench_empty: ret\n.popsection\n");
 
 #define ENTRY(name) { #name, bench_##name }
-static const struct kind {
+static struct kind {
 	const char *name;
 	void (*function)(void);
 } kinds[] = {
@@ -50,112 +48,284 @@ static const struct kind {
 	ENTRY(load_rip), ENTRY(load_avx), ENTRY(ret), ENTRY(call), ENTRY(jmp),
 };
 
-static char own_path[4096];
-
-/* Where in the file is this address? */
-static uint64_t file_offset(void *address)
+static void call_often(void *kind, unsigned int times)
 {
-	unsigned long start, end, offset, want = (unsigned long)address;
-	FILE *maps = fopen("/proc/self/maps", "r");
-	char line[4200];
+	void (*function)(void) = ((struct kind *)kind)->function;
 
-	if (!maps)
-		err(1, "/proc/self/maps");
-	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %*s %lx", &start, &end, &offset) == 3 && want >= start && want < end) {
-			fclose(maps);
-			return want - start + offset;
-		}
-	}
-	errx(1, "no mapping at %p", address);
+	while (times--)
+		function();
 }
 
-static unsigned int pmu_type(void)
+/* An event that has missed something, or counts what wasn't there, has no cost. */
+static void must_have_counted(const char *name, int fd, uint64_t expected)
 {
-	FILE *file = fopen("/sys/bus/event_source/devices/uprobe/type", "r");
-	unsigned int type;
+	uint64_t count = read_count(fd);
 
-	if (!file || fscanf(file, "%u", &type) != 1)
-		err(1, "the PMU uprobe has no type");
-	fclose(file);
-	return type;
+	if (count != expected)
+		errx(1, "%s: counted %" PRIu64 " of %" PRIu64 " hits", name, count, expected);
 }
 
-static int open_probe(const struct kind *kind, int is_return)
+/* ---- each kind ---------------------------------------------------------- */
+
+/* @events: one or two, or -1. */
+static void measure_counted(struct kind *kind, const char *what, const int *events)
+{
+	const struct work work = { .run = call_often, .data = kind };
+	int i;
+
+	for (i = 0; i < 2; i++)
+		ioctl(events[i], PERF_EVENT_IOC_RESET, 0);
+	measure("kinds", kind->name, what, &work, hits);
+	for (i = 0; i < 2; i++)
+		if (events[i] >= 0)
+			must_have_counted(kind->name, events[i], (uint64_t)hits * rounds);
+}
+
+static void measure_events(struct kind *kind, const char *what, bool entry, bool ret)
+{
+	uint64_t offset = file_offset(kind->function);
+	int events[2] = { -1, -1 };
+
+	if (entry)
+		events[0] = open_probe(offset, AT_ENTRY, 0);
+	if (ret)
+		events[1] = open_probe(offset, AT_RETURN, 0);
+	if ((entry && events[0] < 0) || (ret && events[1] < 0))
+		refused("kinds", kind->name, what);
+	else
+		measure_counted(kind, what, events);
+	close(events[1]);
+	close(events[0]);
+}
+
+/* The ring buffer of the sampled event. */
+#define RING_PAGES	256
+static struct perf_event_mmap_page *ring;
+static uint64_t sampled_bytes;
+
+static void empty_ring(void *unused)
+{
+	uint64_t head = __atomic_load_n(&ring->data_head, __ATOMIC_ACQUIRE);
+
+	(void)unused;
+	sampled_bytes += head - ring->data_tail;
+	__atomic_store_n(&ring->data_tail, head, __ATOMIC_RELEASE);
+}
+
+/* Nobody is to be woken: that isn't part of a sample. */
+static int open_sampled(struct kind *kind)
 {
 	struct perf_event_attr attr = {
-		.size = sizeof(attr),
 		.type = pmu_type(),
-		.config = is_return,
 		.uprobe_path = (unsigned long)own_path,
 		.probe_offset = file_offset(kind->function),
+		.sample_period = 1,
+		.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_RAW,
+		.watermark = 1,
+		.wakeup_watermark = 1u << 31,
 	};
-	return syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+	return open_event(&attr, 0);
 }
 
-static uint64_t read_count(int fd)
+static void measure_sampled(struct kind *kind)
 {
-	uint64_t count;
+	const struct work work = { .run = call_often, .prepare = empty_ring, .data = kind };
+	size_t size = (RING_PAGES + 1) * getpagesize();
+	int fd = open_sampled(kind);
 
-	if (read(fd, &count, sizeof(count)) != sizeof(count))
-		err(1, "read");
-	return count;
-}
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-/* The best of five: what disturbs only ever adds. */
-static double time_call(const struct kind *kind, unsigned int calls)
-{
-	uint64_t best = UINT64_MAX, took;
-	unsigned int round, i;
-
-	for (round = 0; round < 5; round++) {
-		took = now();
-		for (i = 0; i < calls; i++)
-			kind->function();
-		took = now() - took;
-		if (took < best)
-			best = took;
-	}
-	return (double)best / calls;
-}
-
-static void measure(const struct kind *kind, unsigned int calls)
-{
-	double plain = time_call(kind, calls), entry, both;
-	int in = open_probe(kind, 0), out;
-
-	if (in < 0) {
-		warn("%s can't be probed", kind->name);
-		printf("%s entry refused\n%s return refused\n", kind->name, kind->name);
+	if (fd < 0) {
+		refused("kinds", kind->name, "sampled");
 		return;
 	}
-	entry = time_call(kind, calls);
-	out = open_probe(kind, 1);
-	both = time_call(kind, calls);
-	if (read_count(in) < calls * 5ull || read_count(out) < calls * 5ull)
-		errx(1, "%s: hits are missing: %" PRIu64 " entries, %" PRIu64 " returns", kind->name,
-		     read_count(in), read_count(out));
-	close(out);
-	close(in);
-	printf("%s entry %.0f\n%s return %.0f\n", kind->name, entry - plain, kind->name, both - entry);
+	ring = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (ring == MAP_FAILED)
+		err(1, "ring buffer");
+	sampled_bytes = 0;
+	measure("kinds", kind->name, "sampled", &work, hits);
+	empty_ring(NULL);
+	/* header, ip, pid and tid, time: a record has at least these */
+	if (sampled_bytes < (uint64_t)hits * rounds * 32)
+		errx(1, "%s: only %" PRIu64 " bytes were sampled", kind->name, sampled_bytes);
+	munmap(ring, size);
+	close(fd);
+}
+
+static void measure_kind(struct kind *kind)
+{
+	measure_events(kind, "plain", false, false);
+	measure_events(kind, "entry", true, false);
+	measure_events(kind, "return", false, true);
+	measure_events(kind, "both", true, true);
+	measure_sampled(kind);
+}
+
+static void measure_kinds(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		measure_kind(&kinds[i]);
+}
+
+/* ---- threads ------------------------------------------------------------ */
+
+#define MAX_THREADS	4
+
+/*
+ * All wait by spinning, so that nothing but hits enters the kernel. "pause" is
+ * where QEMU goes on with the next processor.
+ */
+static struct team {
+	struct kind *kind;
+	unsigned int size;
+	unsigned int times;		/* for each member */
+	unsigned int turn;		/* goes up when all may start */
+	unsigned int finished;		/* members but the first, in this turn */
+	bool over;
+} team;
+
+static void wait_for(unsigned int *where, unsigned int value)
+{
+	while (__atomic_load_n(where, __ATOMIC_ACQUIRE) != value)
+		__builtin_ia32_pause();
+}
+
+static void *play(void *number)
+{
+	unsigned int turn = 1;
+
+	run_on_cpu((uintptr_t)number);
+	for (;; turn++) {
+		wait_for(&team.turn, turn);
+		if (team.over)
+			return NULL;
+		call_often(team.kind, team.times);
+		__atomic_add_fetch(&team.finished, 1, __ATOMIC_RELEASE);
+	}
+}
+
+static void start_turn(void)
+{
+	team.finished = 0;
+	__atomic_add_fetch(&team.turn, 1, __ATOMIC_RELEASE);
+}
+
+static void call_together(void *unused, unsigned int times)
+{
+	(void)unused;
+	team.times = times / team.size;
+	start_turn();
+	call_often(team.kind, team.times);
+	wait_for(&team.finished, team.size - 1);
+}
+
+static bool write_command(const char *text)
+{
+	int fd = open("/sys/kernel/tracing/uprobe_events", O_WRONLY | O_APPEND | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return done;
+}
+
+static unsigned int define_event(char role, struct kind *kind)
+{
+	char text[sizeof(own_path) + 64];
+	unsigned int id;
+	FILE *file;
+
+	snprintf(text, sizeof(text), "%c:bench/%s_%c %s:0x%" PRIx64, role, kind->name, role, own_path,
+		 file_offset(kind->function));
+	if (!write_command(text))
+		err(1, "%s", text);
+	snprintf(text, sizeof(text), "/sys/kernel/tracing/events/bench/%s_%c/id", kind->name, role);
+	file = fopen(text, "r");
+	if (!file || fscanf(file, "%u", &id) != 1)
+		err(1, "%s", text);
+	fclose(file);
+	return id;
+}
+
+static void remove_event(char role, struct kind *kind)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "-:bench/%s_%c", kind->name, role);
+	if (!write_command(text))
+		err(1, "%s", text);
+}
+
+/* Inherited by the threads that are made afterwards. */
+static int open_inherited(unsigned int id)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .config = id, .inherit = 1 };
+	int fd = open_event(&attr, 0);
+
+	if (fd < 0)
+		err(1, "perf_event_open");
+	return fd;
+}
+
+static void measure_team(struct kind *kind, unsigned int size, const char *what)
+{
+	const struct work work = { .run = call_together };
+	pthread_t members[MAX_THREADS];
+	char subject[64];
+	uintptr_t i;
+
+	team = (struct team){ .kind = kind, .size = size };
+	for (i = 1; i < size; i++)
+		if (pthread_create(&members[i], NULL, play, (void *)i))
+			errx(1, "pthread_create");
+	snprintf(subject, sizeof(subject), "%s:%u", kind->name, size);
+	measure("threads", subject, what, &work, hits * size);
+	team.over = true;
+	start_turn();
+	for (i = 1; i < size; i++)
+		pthread_join(members[i], NULL);
+}
+
+static void measure_threads_of_kind(struct kind *kind, unsigned int max)
+{
+	unsigned int entry_id = define_event('p', kind), return_id = define_event('r', kind), n;
+	int entry, ret;
+
+	for (n = 1; n <= max; n++) {
+		measure_team(kind, n, "plain");
+		entry = open_inherited(entry_id);
+		measure_team(kind, n, "entry");
+		must_have_counted(kind->name, entry, (uint64_t)hits * rounds * n);
+		close(entry);
+		ret = open_inherited(return_id);
+		measure_team(kind, n, "return");
+		must_have_counted(kind->name, ret, (uint64_t)hits * rounds * n);
+		close(ret);
+	}
+	remove_event('r', kind);
+	remove_event('p', kind);
+}
+
+/* One kind that stock emulates and one that it steps. */
+static void measure_threads(void)
+{
+	unsigned int max = get_nprocs() < MAX_THREADS ? get_nprocs() : MAX_THREADS;
+
+	measure_threads_of_kind(&kinds[0], max);
+	measure_threads_of_kind(&kinds[1], max);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned int calls = argc > 1 ? atoi(argv[1]) : 20000;
-	size_t i;
+	int i;
 
-	if (readlink("/proc/self/exe", own_path, sizeof(own_path) - 1) < 0)
-		err(1, "/proc/self/exe");
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		measure(&kinds[i], calls);
+	start_bench(argc, argv, 1);
+	for (i = 3; i < argc; i++) {
+		if (!strcmp(argv[i], "kinds"))
+			measure_kinds();
+		else if (!strcmp(argv[i], "threads"))
+			measure_threads();
+		else
+			errx(2, "what is '%s'?", argv[i]);
+	}
 	return 0;
 }
