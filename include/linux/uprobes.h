@@ -29,7 +29,8 @@ struct vm_area_struct;
 
 /* handler(): "this process no longer interests me"; filter() must agree */
 #define UPROBE_HANDLER_REMOVE		1
-#define UPROBE_HANDLER_MASK		1
+/* the same of a consumer with commit(), which finds it in uprobe_hit::verdict */
+#define UPROBE_HANDLER_IGNORE		2
 
 /**
  * enum uprobe_event_count - what happens to calls besides a plain return
@@ -72,13 +73,14 @@ enum uprobe_event_count {
  * @func: address of the function's first instruction in this process
  * @ret_addr: where it returns to
  * @sp: address of the return word on the user stack
- * @entry_time: CLOCK_MONOTONIC in ns when the entry's handlers were done
- * @latency: valid in exit(): ns from entry to return, less the time that
- *	probe handlers took in this task in between
+ * @entry_time: CLOCK_MONOTONIC in ns when the entry's handlers were done; for
+ *	consumers with uprobe_consumer::timed
+ * @latency: at return, for these: ns from entry to return, less the time
+ *	that probe handlers took in this task in between
  * @id: number of this call, unique in the boot
  *
  * Consumers only read it. It lives from the entry hit to the end of the
- * exit() callbacks and belongs to the task that made the call.
+ * commits of the return and belongs to the task that made the call.
  */
 struct uprobe_call {
 	unsigned long		func;
@@ -90,14 +92,45 @@ struct uprobe_call {
 };
 
 /**
+ * struct uprobe_hit - what gather() and commit() are told
+ * @regs: registers of the current task; the instruction pointer stands at the
+ *	probed instruction, or at the return address
+ * @func: address of the probed instruction in this process
+ * @call: the call that returns; NULL at entry
+ * @verdict: what the consumer's handler of this hit has returned; 0 without
+ */
+struct uprobe_hit {
+	struct pt_regs			*regs;
+	unsigned long			func;
+	const struct uprobe_call	*call;
+	int				verdict;
+};
+
+/**
  * struct uprobe_consumer - somebody who wants the hits of a uprobe
+ * @gather: an entry or, for @returns, a return: read what is needed into
+ *	@buf, which has room for @size bytes and is aligned to 8. Atomic, and
+ *	without any effect, for it may be called again, for the same hit. Reads
+ *	the program's memory by uprobe_read_user() and its like. Returns how
+ *	many bytes it has used; -E2BIG if there is too little room; -ENOENT if
+ *	the consumer doesn't want the hit, -ESRCH if it wants none of this
+ *	address space, and filter() says so too. May be NULL: nothing to read.
+ * @commit: all consumers have gathered: write the record. Doesn't sleep;
+ *	preemption may be on. May be NULL.
  * @handler: called at an entry hit, with the address of the probed
- *	instruction as instruction pointer. May return UPROBE_HANDLER_REMOVE.
- *	May be NULL.
+ *	instruction as instruction pointer. May sleep, and so takes the hit to
+ *	task context. Returns 0 or UPROBE_HANDLER_ values. May be NULL.
  * @ret_handler: called when a call returns; @func is the probed address.
- *	May be NULL.
- * @exit: like @ret_handler, with the call; a consumer sets one of the two
- *	or none.
+ *	May sleep. Returns 0 or, with @commit, UPROBE_HANDLER_ values. May be
+ *	NULL.
+ * @tally: an entry (@call is NULL) or a return: if it is only to be counted,
+ *	count it and return true; else do nothing and return false, and gather()
+ *	and commit() follow. Atomic, and asked only if there is no other
+ *	consumer. May be NULL.
+ * @sleeps: has the handler of an entry (@call is NULL) or a return anything to
+ *	do now? Atomic. NULL: always.
+ * @returns: gather() and commit() want returns, too
+ * @timed: they want to know when and how long
  * @filter: does this consumer want hits of this address space? NULL: of all.
  *	Asked in task context with mm->mmap_lock of @mm possibly held for
  *	reading, whenever a site might be made or removed.
@@ -108,24 +141,36 @@ struct uprobe_call {
  *	none; private to the core, set by uprobe_register()
  * @since: first epoch of registrations whose calls this consumer sees;
  *	private to the core
+ * @bit: stands for it in open calls; private to the core
  *
- * handler(), ret_handler() and exit() run in the task that hit the probe, may
- * sleep, and run inside an RCU tasks trace read-side section, which is why
- * memory of a consumer may be freed only after uprobe_unregister_sync().
+ * gather() and commit() of one hit come in this order, in the task that hit
+ * the probe; with a handler, that is called in between. All of them run inside
+ * a read-side section of RCU or of RCU tasks trace, which is why memory of a
+ * consumer may be freed only after uprobe_unregister_sync().
  */
 struct uprobe_consumer {
+	int (*gather)(struct uprobe_consumer *self,
+		      const struct uprobe_hit *hit, void *buf, size_t size);
+	void (*commit)(struct uprobe_consumer *self,
+		       const struct uprobe_hit *hit, const void *buf,
+		       size_t size);
 	int (*handler)(struct uprobe_consumer *self, struct pt_regs *regs);
 	int (*ret_handler)(struct uprobe_consumer *self, unsigned long func,
 			   struct pt_regs *regs);
-	void (*exit)(struct uprobe_consumer *self,
-		     const struct uprobe_call *call, struct pt_regs *regs);
+	bool (*tally)(struct uprobe_consumer *self,
+		      const struct uprobe_call *call);
+	bool (*sleeps)(struct uprobe_consumer *self,
+		       const struct uprobe_call *call);
 	bool (*filter)(struct uprobe_consumer *self, struct mm_struct *mm);
 	void (*count)(struct uprobe_consumer *self,
 		      enum uprobe_event_count what);
+	bool			returns;
+	bool			timed;
 
 	struct list_head	cons_node;
 	loff_t			ref_ctr_offset;
 	u64			since;
+	u8			bit;
 };
 
 #ifdef CONFIG_UPROBES
@@ -152,6 +197,9 @@ int uprobe_apply(struct uprobe *uprobe, struct uprobe_consumer *uc, bool add);
 void uprobe_unregister_nosync(struct uprobe *uprobe,
 			      struct uprobe_consumer *uc);
 void uprobe_unregister_sync(void);
+int uprobe_read_user(void *to, const void __user *from, size_t len);
+long uprobe_read_user_string(char *to, const char __user *from, long len);
+long uprobe_user_string_size(const char __user *from, long max);
 
 /* ---- hooks for mm, fork, exec, signals and entry code ------------------- */
 
@@ -166,6 +214,8 @@ void uprobe_free_utask(struct task_struct *t);
 void uprobe_clear_state(struct mm_struct *mm);
 void uprobe_notify_resume(struct pt_regs *regs);
 bool uprobe_deny_signal(void);
+void uprobe_sigreturn(void);
+unsigned long uprobe_user_ip(struct pt_regs *regs);
 unsigned long uprobe_get_trap_addr(struct pt_regs *regs);
 
 /* ---- contract with the architecture ------------------------------------- */
@@ -183,11 +233,18 @@ int arch_uprobe_analyze(struct arch_uprobe *au, const u8 *bytes, size_t len,
 			bool is_64bit, const char **reason);
 int arch_uprobe_fill_slot(const struct arch_uprobe *au, u8 *slot,
 			  unsigned long slot_addr, unsigned long vaddr);
-void arch_uprobe_slot_range(const struct mm_struct *mm, unsigned long vaddr,
-			    unsigned long *low, unsigned long *high);
+void arch_uprobe_describe_slot(const struct arch_uprobe *au,
+			       struct arch_uprobe_slot *slot);
+unsigned long arch_uprobe_slot_origin(const struct arch_uprobe_slot *slot,
+				      unsigned long vaddr, unsigned int offset);
+int arch_uprobe_slot_range(const struct mm_struct *mm,
+			   const struct arch_uprobe *au, unsigned long vaddr,
+			   unsigned long *low, unsigned long *high);
 bool arch_uprobe_fits(const struct arch_uprobe *au, struct pt_regs *regs);
 bool arch_uprobe_emulate(const struct arch_uprobe *au, struct pt_regs *regs,
 			 unsigned long vaddr);
+bool arch_uprobe_can_boost(const struct arch_uprobe *au,
+			   struct pt_regs *regs);
 void arch_uprobe_step_begin(const struct arch_uprobe *au,
 			    struct arch_uprobe_task *aut,
 			    struct pt_regs *regs, unsigned long slot_addr);
@@ -198,12 +255,11 @@ void arch_uprobe_step_abort(const struct arch_uprobe *au,
 			    struct arch_uprobe_task *aut,
 			    struct pt_regs *regs, unsigned long slot_addr,
 			    unsigned long vaddr);
-bool arch_uprobe_step_faulted(const struct arch_uprobe_task *aut);
 int arch_uprobe_read_return(struct pt_regs *regs, unsigned long *sp,
 			    unsigned long *ret_addr);
 bool arch_uprobe_call_returned(unsigned long call_sp, struct pt_regs *regs);
-bool arch_uprobe_word_is(unsigned long sp, unsigned long value,
-			 struct pt_regs *regs);
+int arch_uprobe_word_is(unsigned long sp, unsigned long value,
+			struct pt_regs *regs);
 bool arch_uprobe_is_breakpoint(struct pt_regs *regs, const u8 *bytes);
 void arch_uprobe_send_trap(struct pt_regs *regs);
 int arch_uprobe_exception_notify(struct notifier_block *self,
@@ -214,6 +270,7 @@ int arch_uprobe_exception_notify(struct notifier_block *self,
 static inline void uprobes_init(void) { }
 
 #define uprobe_get_trap_addr(regs)	instruction_pointer(regs)
+#define uprobe_user_ip(regs)		instruction_pointer(regs)
 
 static inline struct uprobe *
 uprobe_register(struct inode *inode, loff_t offset, loff_t ref_ctr_offset,
@@ -242,6 +299,8 @@ static inline void uprobe_free_utask(struct task_struct *t) { }
 static inline void uprobe_clear_state(struct mm_struct *mm) { }
 static inline void uprobe_notify_resume(struct pt_regs *regs) { }
 static inline bool uprobe_deny_signal(void) { return false; }
+static inline void uprobe_sigreturn(void) { }
+static inline bool uprobe_breakpoint(struct pt_regs *regs) { return false; }
 
 #endif /* CONFIG_UPROBES */
 

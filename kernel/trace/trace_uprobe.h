@@ -164,20 +164,30 @@ struct trace_uprobe {
  * @regs: the thread's registers
  * @func: address of the probed instruction in this process
  * @call: the call that returns; NULL at entry
- * @args: fetched arguments, or NULL as long as nobody asked for them
+ * @args: fetched arguments, in a commit
  * @size: bytes in @args
- * @lost: they could not be fetched for want of memory
  *
- * On the stack of the handler, for one hit.
+ * On the stack of a callback, for one hit.
  */
 struct trace_uprobe_hit {
 	struct trace_uprobe		*tu;
 	struct pt_regs			*regs;
 	unsigned long			func;
 	const struct uprobe_call	*call;
-	void				*args;
+	const void			*args;
 	int				size;
-	bool				lost;
+};
+
+/**
+ * enum trace_uprobe_perf_wish - what perf events want of a hit
+ * @TRACE_UPROBE_PERF_NONE: nothing
+ * @TRACE_UPROBE_PERF_COUNT: to count it
+ * @TRACE_UPROBE_PERF_RECORD: a record, for a sample or a filter
+ */
+enum trace_uprobe_perf_wish {
+	TRACE_UPROBE_PERF_NONE,
+	TRACE_UPROBE_PERF_COUNT,
+	TRACE_UPROBE_PERF_RECORD,
 };
 
 /**
@@ -235,6 +245,16 @@ trace_uprobe_of_call(struct trace_event_call *call)
 	return WARN_ON_ONCE(!tp) ? NULL : trace_uprobe_of(tp);
 }
 
+/* Is a BPF program attached to the event? */
+static inline bool trace_uprobe_has_bpf(struct trace_uprobe *tu)
+{
+#ifdef CONFIG_BPF_EVENTS
+	return bpf_prog_array_valid(trace_uprobe_call(tu));
+#else
+	return false;
+#endif
+}
+
 #define for_each_probe_of(tu, tp_) \
 	list_for_each_entry(tu, trace_probe_probe_list(tp_), tp.list)
 
@@ -280,13 +300,24 @@ void trace_uprobe_init_filter(struct trace_uprobe_filter *users);
 int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event);
 int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event);
 bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm);
+enum trace_uprobe_perf_wish trace_uprobe_perf_wish(struct trace_uprobe *tu);
+bool trace_uprobe_perf_tally(struct trace_uprobe *tu);
+void trace_uprobe_perf_count(struct trace_uprobe *tu);
 void trace_uprobe_perf_record(struct trace_uprobe_hit *hit);
+#ifdef CONFIG_BPF_EVENTS
+int trace_uprobe_run_bpf(struct trace_uprobe *tu, unsigned long func,
+			 struct pt_regs *regs);
+#else
+static inline int trace_uprobe_run_bpf(struct trace_uprobe *tu,
+				       unsigned long func, struct pt_regs *regs)
+{
+	return 0;
+}
+#endif
 
 /* trace_uprobe_record.c */
 void trace_uprobe_set_handlers(struct trace_uprobe *tu);
-bool trace_uprobe_fetch(struct trace_uprobe_hit *hit);
 void trace_uprobe_fill(const struct trace_uprobe_hit *hit, void *record);
-void trace_uprobe_drop_scratch(void);
 extern struct trace_event_functions trace_uprobe_print_functions;
 extern struct trace_event_fields trace_uprobe_fields[];
 

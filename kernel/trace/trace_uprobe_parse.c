@@ -404,6 +404,7 @@ static int parse_word(const struct trace_uprobe_command *cmd,
 		return -EINVAL;
 	arg->code[0].op = FETCH_OP_EDATA;
 	arg->code[0].param = w->op;
+	tu->consumer.timed = true;
 	return 0;
 }
 

@@ -204,56 +204,135 @@ int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event)
 
 #ifdef CONFIG_BPF_EVENTS
 
-/*
- * Programs that are attached to the event; false: they want no record.
- * bpf_get_func_ip() finds the probed address through utask->vaddr, as a
- * struct uprobe_dispatch_data.
+/**
+ * trace_uprobe_run_bpf - run the BPF programs that are attached to the event
+ * @tu: the probe that was hit
+ * @func: address of the probed instruction
+ * @regs: registers of the current task
+ *
+ * bpf_get_func_ip() finds @func through utask->vaddr, as a struct
+ * uprobe_dispatch_data.
+ *
+ * Context: the thread that hit, in an RCU tasks trace section; may sleep.
+ * Return: 0, or UPROBE_HANDLER_IGNORE if they want no record.
  */
-static bool run_bpf(struct trace_uprobe_hit *hit)
+int trace_uprobe_run_bpf(struct trace_uprobe *tu, unsigned long func,
+			 struct pt_regs *regs)
 {
-	struct trace_event_call *call = trace_uprobe_call(hit->tu);
-	struct uprobe_dispatch_data where = {
-		.tu = hit->tu,
-		.bp_addr = hit->func,
-	};
+	struct trace_event_call *call = trace_uprobe_call(tu);
+	struct uprobe_dispatch_data where = { .tu = tu, .bp_addr = func };
 	const struct bpf_prog_array *progs;
 	bool wanted;
 
-	if (!bpf_prog_array_valid(call))
-		return true;
 	current->utask->vaddr = (unsigned long)&where;
-	rcu_read_lock_trace();
 	progs = rcu_dereference_check(call->prog_array,
 				      rcu_read_lock_trace_held());
-	wanted = bpf_prog_run_array_uprobe(progs, hit->regs, bpf_prog_run);
-	rcu_read_unlock_trace();
+	wanted = bpf_prog_run_array_uprobe(progs, regs, bpf_prog_run);
 	current->utask->vaddr = 0;
-	return wanted;
-}
-
-#else
-
-static bool run_bpf(struct trace_uprobe_hit *hit)
-{
-	return true;
+	return wanted ? 0 : UPROBE_HANDLER_IGNORE;
 }
 
 #endif
 
-static void submit(struct trace_uprobe_hit *hit)
+/* Does it want more of a hit than to count it? */
+static bool needs_record(struct perf_event *event)
+{
+	const struct perf_event *owner = event->parent ?: event;
+
+	return is_sampling_event(event) || owner->filter;
+}
+
+/**
+ * trace_uprobe_perf_wish - what do perf events want of a hit here and now?
+ * @tu: the probe that was hit
+ *
+ * Context: the thread that hit.
+ * Return: the most that one of them wants.
+ */
+enum trace_uprobe_perf_wish trace_uprobe_perf_wish(struct trace_uprobe *tu)
+{
+	enum trace_uprobe_perf_wish wish = TRACE_UPROBE_PERF_COUNT;
+	struct perf_event *event;
+	struct hlist_head *head;
+
+	if (!trace_probe_test_flag(&tu->tp, TP_FLAG_PROFILE))
+		return TRACE_UPROBE_PERF_NONE;
+	guard(preempt_notrace)();
+	head = listeners(tu);
+	if (!head)
+		return trace_uprobe_perf_wants(tu, current->mm) ?
+		       TRACE_UPROBE_PERF_COUNT : TRACE_UPROBE_PERF_NONE;
+	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
+		if (needs_record(event))
+			wish = TRACE_UPROBE_PERF_RECORD;
+	}
+	return wish;
+}
+
+/**
+ * trace_uprobe_perf_count - count a hit for perf events that only count
+ * @tu: the probe that was hit
+ *
+ * What perf_tp_event() would do for them, without the record that nobody reads.
+ *
+ * Context: the thread that hit.
+ */
+void trace_uprobe_perf_count(struct trace_uprobe *tu)
+{
+	struct perf_event *event;
+	struct hlist_head *head;
+
+	guard(preempt_notrace)();
+	head = listeners(tu);
+	if (!head)
+		return;
+	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
+		if (!needs_record(event) &&
+		    !(event->hw.state & PERF_HES_STOPPED))
+			local64_add(1, &event->count);
+	}
+}
+
+/**
+ * trace_uprobe_perf_tally - count a hit, if that is all
+ * @tu: the probe that was hit
+ *
+ * Context: the thread that hit, preemption off.
+ * Return: true if it has been counted; false, with nothing done, if ftrace uses
+ * the event, a BPF program is attached, or perf wants a record, or none of it.
+ */
+bool trace_uprobe_perf_tally(struct trace_uprobe *tu)
+{
+	struct trace_event_call *call = trace_uprobe_call(tu);
+	struct perf_event *event;
+	struct hlist_head *head;
+
+	if (trace_probe_load_flag(&tu->tp) != TP_FLAG_PROFILE ||
+	    trace_uprobe_has_bpf(tu))
+		return false;
+	head = this_cpu_ptr(call->perf_events);
+	if (hlist_empty(head))
+		return false;
+	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
+		if (needs_record(event))
+			return false;
+	}
+	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
+		if (!(event->hw.state & PERF_HES_STOPPED))
+			local64_add(1, &event->count);
+	}
+	return true;
+}
+
+static void submit(struct trace_uprobe_hit *hit, struct hlist_head *head)
 {
 	struct trace_event_call *call = trace_uprobe_call(hit->tu);
 	int used = trace_uprobe_head_size(hit->tu->kind) + hit->size;
-	struct hlist_head *head;
 	void *record;
 	int size, context;
 
 	/* perf puts a u32 with the size in front and wants to end aligned */
 	size = ALIGN(used + sizeof(u32), sizeof(u64)) - sizeof(u32);
-	guard(preempt_notrace)();
-	head = listeners(hit->tu);
-	if (!head)
-		return;
 	record = perf_trace_buf_alloc(size, NULL, &context);
 	if (!record)
 		return;
@@ -264,15 +343,17 @@ static void submit(struct trace_uprobe_hit *hit)
 }
 
 /**
- * trace_uprobe_perf_record - give a hit to BPF programs and perf events
- * @hit: a hit that some perf event wants
+ * trace_uprobe_perf_record - give a record to the perf events that want it
+ * @hit: a hit that some perf event wants, with its arguments
  */
 void trace_uprobe_perf_record(struct trace_uprobe_hit *hit)
 {
-	if (!run_bpf(hit) || !has_listeners(hit->tu))
-		return;
-	if (trace_uprobe_fetch(hit))
-		submit(hit);
+	struct hlist_head *head;
+
+	guard(preempt_notrace)();
+	head = listeners(hit->tu);
+	if (head)
+		submit(hit, head);
 }
 
 /* ---- local events of the PMU -------------------------------------------- */

@@ -2,16 +2,15 @@
 /*
  * How does a hit become a record?
  *
- * The core calls handle_entry() and handle_exit() in the thread that hit the
- * probe. Arguments are fetched once, into a scratch buffer, with page faults
- * allowed; from there they are copied into the ring buffers of ftrace, here,
- * and of perf, in trace_uprobe_perf.c. At the end of the file: how a record
- * is printed, and its fields.
+ * The core calls gather_hit() and then commit_hit() in the thread that hit the
+ * probe. Gathering fetches the arguments into the core's buffer, without page
+ * faults; the commit copies them from there into the ring buffers of ftrace,
+ * here, and of perf, in trace_uprobe_perf.c. BPF programs, which may sleep, are
+ * in between. At the end of the file: how a record is printed, and its fields.
  */
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/ptrace.h>
-#include <linux/slab.h>
 #include <linux/trace_seq.h>
 #include <linux/uaccess.h>
 
@@ -32,49 +31,11 @@ static_assert(RECORD_MAX <= U16_MAX);
 static_assert(MAX_PROBE_EVENT_SIZE +
 	      sizeof(struct trace_uprobe_return_record) <= RECORD_MAX);
 
-/* ---- scratch ------------------------------------------------------------ */
-
-/*
- * At most one spare buffer of RECORD_MAX bytes for each CPU. A handler takes
- * it away for as long as it needs it, so that it may sleep and end on
- * another CPU; whoever finds none allocates one. In steady state nothing is
- * allocated, and there is no lock.
- */
-static DEFINE_PER_CPU(void *, scratch);
-
-static void *get_scratch(void)
-{
-	void *buf = this_cpu_xchg(scratch, NULL);
-
-	return buf ?: kmalloc(RECORD_MAX, GFP_KERNEL);
-}
-
-static void put_scratch(void *buf)
-{
-	if (this_cpu_cmpxchg(scratch, NULL, buf))
-		kfree(buf);
-}
-
-/**
- * trace_uprobe_drop_scratch - free the spare buffers
- *
- * Context: event_mutex held, no event is on and no handler runs.
- */
-void trace_uprobe_drop_scratch(void)
-{
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		kfree(xchg(per_cpu_ptr(&scratch, cpu), NULL));
-}
-
 /* ---- fetching: what trace_probe_tmpl.h asks for ------------------------- */
 
 static nokprobe_inline int probe_mem_read(void *dest, void *src, size_t size)
 {
-	const void __user *from = (const void __force __user *)src;
-
-	return copy_from_user(dest, from, size) ? -EFAULT : 0;
+	return uprobe_read_user(dest, (const void __force __user *)src, size);
 }
 
 static nokprobe_inline int probe_mem_read_user(void *dest, void *src,
@@ -86,8 +47,8 @@ static nokprobe_inline int probe_mem_read_user(void *dest, void *src,
 /* The length with its final 0 byte; 0: unreadable. */
 static nokprobe_inline int fetch_store_strlen(unsigned long addr)
 {
-	return min_t(long, MAX_STRING_SIZE,
-		     strnlen_user((const char __user *)addr, MAX_STRING_SIZE));
+	return uprobe_user_string_size((const char __user *)addr,
+				       MAX_STRING_SIZE);
 }
 
 static nokprobe_inline int fetch_store_strlen_user(unsigned long addr)
@@ -97,19 +58,13 @@ static nokprobe_inline int fetch_store_strlen_user(unsigned long addr)
 
 /*
  * @loc: where the string may go, with how much room; becomes where it is.
- * @len: as strncpy_from_user() and strscpy() tell it, without the 0 byte.
- * Return: bytes used, or -errno.
+ * @size: with the 0 byte, or -errno
+ * Return: @size
  */
-static int end_string(u32 *loc, char *text, long len)
+static int end_string(u32 *loc, long size)
 {
-	int room = get_loc_len(*loc);
-
-	if (len == -E2BIG || len == room) {
-		len = room - 1;
-		text[len] = '\0';
-	}
-	*loc = make_data_loc(len < 0 ? 0 : len + 1, get_loc_offs(*loc));
-	return len < 0 ? len : len + 1;
+	*loc = make_data_loc(max(size, 0L), get_loc_offs(*loc));
+	return size;
 }
 
 static nokprobe_inline int fetch_store_string(unsigned long addr, void *dest,
@@ -120,9 +75,8 @@ static nokprobe_inline int fetch_store_string(unsigned long addr, void *dest,
 
 	if (!room)
 		return -ENOMEM;
-	return end_string(dest, text,
-			  strncpy_from_user(text, (const char __user *)addr,
-					    room));
+	return end_string(dest, uprobe_read_user_string(text,
+					(const char __user *)addr, room));
 }
 
 static nokprobe_inline int fetch_store_string_user(unsigned long addr,
@@ -137,16 +91,15 @@ static nokprobe_inline int fetch_store_string_user(unsigned long addr,
  */
 static int store_text(const char *text, void *dest, void *base)
 {
-	char *to;
-	int room;
+	int room, len;
 
 	if (!dest)
 		return strnlen(text, MAX_STRING_SIZE) + 1;
 	room = get_loc_len(*(u32 *)dest);
 	if (!room)
 		return -ENOMEM;
-	to = get_loc_data(dest, base);
-	return end_string(dest, to, strscpy(to, text, room));
+	len = strscpy(get_loc_data(dest, base), text, room);
+	return end_string(dest, len < 0 ? room : len + 1);
 }
 
 /* A word of ours, 64 bits wide whatever the width of a long. */
@@ -169,7 +122,8 @@ static unsigned long stack_word(struct pt_regs *regs, unsigned int n)
 
 	if (IS_ENABLED(CONFIG_STACK_GROWSUP))
 		bytes = -bytes;
-	return get_user(word, (unsigned long __user *)(sp + bytes)) ? 0 : word;
+	return uprobe_read_user(&word, (void __user *)(sp + bytes),
+				sizeof(word)) ? 0 : word;
 }
 
 /*
@@ -215,36 +169,25 @@ static int process_fetch_insn(struct fetch_insn *code, void *rec, void *edata,
 	return process_fetch_insn_bottom(code + 1, val, dest, base);
 }
 
-/**
- * trace_uprobe_fetch - make sure that a hit has its arguments
- * @hit: the hit; @args and @size are filled in by the first call
- *
+/*
  * The lengths of strings are measured first and may have changed when they
  * are copied: the copy never exceeds what was reserved. All bytes are set,
  * none is left from an earlier record, even if a fetch fails.
  *
- * Context: the thread that hit, may sleep.
- * Return: false if there is no memory.
+ * Return: bytes used, or -E2BIG.
  */
-bool trace_uprobe_fetch(struct trace_uprobe_hit *hit)
+static int fetch(struct trace_uprobe_hit *hit, void *buf, size_t room)
 {
 	struct trace_probe *tp = &hit->tu->tp;
 	int head = trace_uprobe_head_size(hit->tu->kind);
-	void *buf;
+	int size = tp->size + __get_data_size(tp, hit->regs, hit);
 
-	if (hit->args || hit->lost)
-		return !hit->lost;
-	buf = get_scratch();
-	if (!buf) {
-		hit->lost = true;
-		return false;
-	}
-	hit->size = tp->size + __get_data_size(tp, hit->regs, hit);
-	hit->size = min(hit->size, RECORD_MAX - head);
-	hit->args = buf;
-	memset(buf, 0, hit->size);
-	store_trace_args(buf, tp, hit->regs, hit, head, hit->size - tp->size);
-	return true;
+	size = min(size, RECORD_MAX - head);
+	if (size > room)
+		return -E2BIG;
+	memset(buf, 0, size);
+	store_trace_args(buf, tp, hit->regs, hit, head, size - tp->size);
+	return size;
 }
 
 /**
@@ -294,8 +237,6 @@ static void record_in_files(struct trace_uprobe_hit *hit)
 {
 	struct event_file_link *link;
 
-	if (!trace_uprobe_fetch(hit))
-		return;
 	guard(preempt_notrace)();
 	trace_probe_for_each_link_rcu(link, &hit->tu->tp)
 		record_in_file(hit, link->file);
@@ -308,27 +249,132 @@ static struct trace_uprobe *consumer_of(struct uprobe_consumer *self)
 	return container_of(self, struct trace_uprobe, consumer);
 }
 
+static struct trace_uprobe_hit hit_of(struct uprobe_consumer *self,
+				      const struct uprobe_hit *hit)
+{
+	return (struct trace_uprobe_hit){
+		.tu	= consumer_of(self),
+		.regs	= hit->regs,
+		.func	= hit->func,
+		.call	= hit->call,
+	};
+}
+
+/**
+ * struct gathered - what a gather hands to the commit of a record
+ * @users: who wants the hit; they may change until then
+ * @args: the arguments, as in a record
+ */
+struct gathered {
+	unsigned int	users;
+	u8		args[] __aligned(8);
+};
+
 /* Who wants this hit: TP_FLAG_TRACE, TP_FLAG_PROFILE, both, or 0. */
-static unsigned int users_of_hit(struct trace_uprobe *tu)
+static unsigned int users_of_hit(struct trace_uprobe *tu,
+				 enum trace_uprobe_perf_wish wish)
 {
 	unsigned int users = trace_probe_load_flag(&tu->tp);
 
-	if ((users & TP_FLAG_PROFILE) &&
-	    !trace_uprobe_perf_wants(tu, current->mm))
-		users &= ~TP_FLAG_PROFILE;
-	return users;
+	return wish == TRACE_UPROBE_PERF_NONE ? users & ~TP_FLAG_PROFILE : users;
 }
 
-/* Return: how it is to be counted. */
-static bool record_hit(struct trace_uprobe_hit *hit, unsigned int users)
+/*
+ * What is only counted takes no room in the buffer: the entry of a return event
+ * always, and else if all who want the hit are perf events that count.
+ */
+static int gather_hit(struct uprobe_consumer *self,
+		      const struct uprobe_hit *core_hit, void *buf, size_t room)
 {
-	if (users & TP_FLAG_TRACE)
-		record_in_files(hit);
-	if (users & TP_FLAG_PROFILE)
-		trace_uprobe_perf_record(hit);
-	if (hit->args)
-		put_scratch(hit->args);
-	return !hit->lost;
+	struct trace_uprobe *tu = consumer_of(self);
+	enum trace_uprobe_perf_wish wish = trace_uprobe_perf_wish(tu);
+	unsigned int users = users_of_hit(tu, wish);
+	struct gathered *gathered = buf;
+	struct trace_uprobe_hit hit;
+	int size;
+
+	/* who wanted the entry may have gone: then the return is nobody's */
+	if (!users)
+		return core_hit->call ? 0 : -ESRCH;
+	if (!core_hit->call && tu->kind == TRACE_UPROBE_RETURN)
+		return 0;
+	if (!(users & TP_FLAG_TRACE) && wish != TRACE_UPROBE_PERF_RECORD)
+		return 0;
+	if (room < sizeof(*gathered))
+		return -E2BIG;
+	hit = hit_of(self, core_hit);
+	size = fetch(&hit, gathered->args, room - sizeof(*gathered));
+	if (size < 0)
+		return size;
+	gathered->users = users;
+	return sizeof(*gathered) + size;
+}
+
+static void commit_record(struct uprobe_consumer *self,
+			  const struct uprobe_hit *core_hit,
+			  const struct gathered *gathered, size_t size)
+{
+	struct trace_uprobe_hit hit = hit_of(self, core_hit);
+
+	hit.args = gathered->args;
+	hit.size = size - sizeof(*gathered);
+	if (gathered->users & TP_FLAG_TRACE)
+		record_in_files(&hit);
+	if ((gathered->users & TP_FLAG_PROFILE) &&
+	    !(core_hit->verdict & UPROBE_HANDLER_IGNORE))
+		trace_uprobe_perf_record(&hit);
+}
+
+/* Return: false if there is nobody to be told. */
+static bool count_hit(struct trace_uprobe *tu, const struct uprobe_hit *hit)
+{
+	if (!hit->call) {
+		this_cpu_inc(tu->counts->entries);
+		/* of its entries a return event tells nobody */
+		return tu->kind == TRACE_UPROBE_ENTRY;
+	}
+	if (!users_of_hit(tu, trace_uprobe_perf_wish(tu))) {
+		this_cpu_inc(tu->counts->other[UPROBE_MISSED_UNREGISTERED]);
+		return false;
+	}
+	this_cpu_inc(tu->counts->returns);
+	return true;
+}
+
+static void commit_hit(struct uprobe_consumer *self,
+		       const struct uprobe_hit *hit, const void *buf,
+		       size_t size)
+{
+	struct trace_uprobe *tu = consumer_of(self);
+
+	if (!count_hit(tu, hit))
+		return;
+	if (size)
+		commit_record(self, hit, buf, size);
+	else if (!(hit->verdict & UPROBE_HANDLER_IGNORE))
+		trace_uprobe_perf_count(tu);
+}
+
+/*
+ * Nobody but perf events that count uses the event; or it is the entry of a
+ * return event, of which nobody is told.
+ */
+static bool tally(struct uprobe_consumer *self, const struct uprobe_call *call)
+{
+	struct trace_uprobe *tu = consumer_of(self);
+
+	if (!call && tu->kind == TRACE_UPROBE_RETURN) {
+		if (!(trace_probe_load_flag(&tu->tp) & TP_FLAG_TRACE) &&
+		    !trace_uprobe_perf_wants(tu, current->mm))
+			return false;
+	} else if (!trace_uprobe_perf_tally(tu)) {
+		return false;
+	}
+	if (call)
+		this_cpu_inc(tu->counts->returns);
+	else
+		this_cpu_inc(tu->counts->entries);
+	return true;
 }
 
 static void count(struct uprobe_consumer *self, enum uprobe_event_count what)
@@ -336,42 +382,28 @@ static void count(struct uprobe_consumer *self, enum uprobe_event_count what)
 	this_cpu_inc(consumer_of(self)->counts->other[what]);
 }
 
-static int handle_entry(struct uprobe_consumer *self, struct pt_regs *regs)
-{
-	struct trace_uprobe_hit hit = {
-		.tu = consumer_of(self),
-		.regs = regs,
-		.func = instruction_pointer(regs),
-	};
-	unsigned int users = users_of_hit(hit.tu);
+/* BPF programs may sleep, and may say that perf needs no record. */
 
-	if (!users)
-		return UPROBE_HANDLER_REMOVE;
-	if (hit.tu->kind == TRACE_UPROBE_ENTRY && !record_hit(&hit, users))
-		count(self, UPROBE_MISSED_MEMORY);
-	else
-		this_cpu_inc(hit.tu->counts->entries);
-	return 0;
+static bool has_bpf(struct uprobe_consumer *self,
+		    const struct uprobe_call *call)
+{
+	struct trace_uprobe *tu = consumer_of(self);
+
+	return (call || tu->kind == TRACE_UPROBE_ENTRY) &&
+	       trace_uprobe_has_bpf(tu) &&
+	       trace_uprobe_perf_wants(tu, current->mm);
 }
 
-/* Who wanted the entry may have gone: then the return is nobody's. */
-static void handle_exit(struct uprobe_consumer *self,
-			const struct uprobe_call *call, struct pt_regs *regs)
+static int run_at_entry(struct uprobe_consumer *self, struct pt_regs *regs)
 {
-	struct trace_uprobe_hit hit = {
-		.tu = consumer_of(self),
-		.regs = regs,
-		.func = call->func,
-		.call = call,
-	};
-	unsigned int users = users_of_hit(hit.tu);
+	return trace_uprobe_run_bpf(consumer_of(self),
+				    instruction_pointer(regs), regs);
+}
 
-	if (!users)
-		count(self, UPROBE_MISSED_UNREGISTERED);
-	else if (!record_hit(&hit, users))
-		count(self, UPROBE_MISSED_MEMORY);
-	else
-		this_cpu_inc(hit.tu->counts->returns);
+static int run_at_return(struct uprobe_consumer *self, unsigned long func,
+			 struct pt_regs *regs)
+{
+	return trace_uprobe_run_bpf(consumer_of(self), func, regs);
 }
 
 static bool wants_mm(struct uprobe_consumer *self, struct mm_struct *mm)
@@ -388,11 +420,21 @@ static bool wants_mm(struct uprobe_consumer *self, struct mm_struct *mm)
  */
 void trace_uprobe_set_handlers(struct trace_uprobe *tu)
 {
-	tu->consumer.handler = handle_entry;
-	if (tu->kind == TRACE_UPROBE_RETURN)
-		tu->consumer.exit = handle_exit;
-	tu->consumer.filter = wants_mm;
-	tu->consumer.count = count;
+	struct uprobe_consumer *self = &tu->consumer;
+
+	self->gather = gather_hit;
+	self->commit = commit_hit;
+	self->tally = tally;
+	if (IS_ENABLED(CONFIG_BPF_EVENTS)) {
+		self->sleeps = has_bpf;
+		if (tu->kind == TRACE_UPROBE_RETURN)
+			self->ret_handler = run_at_return;
+		else
+			self->handler = run_at_entry;
+	}
+	self->returns = tu->kind == TRACE_UPROBE_RETURN;
+	self->filter = wants_mm;
+	self->count = count;
 }
 
 /* ---- reading ------------------------------------------------------------ */

@@ -77,9 +77,6 @@ void trace_uprobe_uninstall(struct trace_uprobe *tu)
 	tu->uprobe = NULL;
 }
 
-/* Events that are on. event_mutex. */
-static unsigned int nr_installed;
-
 /*
  * No handler runs any more, and no call of this registration will be reported:
  * what isn't balanced is what was open.
@@ -111,8 +108,6 @@ static void remove_probes(struct trace_probe *tp)
 	uprobe_unregister_sync();
 	for_each_probe_of(tu, tp)
 		count_open_calls(tu);
-	if (!--nr_installed)
-		trace_uprobe_drop_scratch();
 }
 
 static int install_probes(struct trace_probe *tp)
@@ -120,7 +115,6 @@ static int install_probes(struct trace_probe *tp)
 	struct trace_uprobe *tu;
 	int ret;
 
-	nr_installed++;
 	for_each_probe_of(tu, tp) {
 		ret = trace_uprobe_install(tu);
 		if (ret) {

@@ -20,7 +20,10 @@
  * Frames left by longjmp() or an exception never return. They show when the
  * thread enters or leaves a function above them on the same stack.
  *
- * hit.c calls in here; consumers get the returns from deliver().
+ * In the trap nothing is done here that waits: whatever would need a lock, a
+ * page or memory is left to task context (@may_wait).
+ *
+ * deliver.c calls in here.
  */
 
 #include <linux/sched/mm.h>
@@ -31,26 +34,26 @@
 /* A protection, not a limit on honest recursion: 8 MB of stack end earlier. */
 #define MAX_CALLS	65536
 
+/* how many calls are looked at in the trap */
+#define MAX_SEARCH	64
+
 /* Numbers are handed to threads in blocks: the shared counter stays cold. */
 #define ID_BLOCK	1024
 
 /**
- * struct open_call - an entry that waits for its return
- * @pub: what consumers see
- * @next: the next outer call of the thread, or the next one in its pool
- * @uprobe: whose call it is; holds a reference
- * @epoch: of the entry hit; consumers that came later don't see the call
- * @handler_ns: uprobe_thread::handler_ns when the entry was done
+ * uprobe_call_uprobe - whose call is it?
+ * @call: an open call
  *
- * Owned by one thread.
+ * Context: a section of RCU or RCU tasks trace, in which the uprobe stays.
+ * Return: the uprobe, or NULL if its last consumer has left.
  */
-struct open_call {
-	struct uprobe_call	pub;
-	struct open_call	*next;
-	struct uprobe		*uprobe;
-	u64			epoch;
-	u64			handler_ns;
-};
+struct uprobe *uprobe_call_uprobe(const struct open_call *call)
+{
+	/* as long as none has left, this one hasn't; later it waits for us */
+	if (READ_ONCE(uprobe_departures) == call->departures)
+		return call->uprobe;
+	return uprobe_registry_find(call->uprobe_id, call->uprobe_serial);
+}
 
 static u64 take_id(struct uprobe_thread *ut)
 {
@@ -63,15 +66,7 @@ static u64 take_id(struct uprobe_thread *ut)
 	return ++ut->next_id;
 }
 
-static struct open_call *take_call(struct uprobe_thread *ut)
-{
-	struct open_call *call = ut->pool;
-
-	if (!call)
-		return kmalloc(sizeof(*call), GFP_KERNEL_ACCOUNT);
-	ut->pool = call->next;
-	return call;
-}
+/* ---- calls that are over ------------------------------------------------ */
 
 /* @link points to the call in the thread's list. */
 static void drop_call(struct uprobe_thread *ut, struct open_call **link)
@@ -80,17 +75,27 @@ static void drop_call(struct uprobe_thread *ut, struct open_call **link)
 
 	*link = call->next;
 	ut->nr_calls--;
-	uprobe_put(call->uprobe);
+	ut->nr_timed -= call->timed;
 	call->next = ut->pool;
 	ut->pool = call;
+}
+
+static void count_call(const struct open_call *call,
+		       enum uprobe_event_count what)
+{
+	struct uprobe *uprobe;
+
+	rcu_read_lock_trace();
+	uprobe = uprobe_call_uprobe(call);
+	if (uprobe)
+		uprobe_count_call(uprobe, call->epoch, call->takers, what);
+	rcu_read_unlock_trace();
 }
 
 static void abandon_call(struct uprobe_thread *ut, struct open_call **link,
 			 enum uprobe_event_count why)
 {
-	struct open_call *call = *link;
-
-	uprobe_count(call->uprobe, current->mm, call->epoch, why);
+	count_call(*link, why);
 	drop_call(ut, link);
 }
 
@@ -112,31 +117,124 @@ static bool same_stack(unsigned long a, unsigned long b)
 	return same;
 }
 
+/* ---- entries ------------------------------------------------------------ */
+
 /*
- * A function is entered with its return word at @sp. Frames below it are gone;
- * so is a frame of the same function with the same word. A frame of another
- * function there has called this one as its tail: both return at once.
+ * A function is entered with its return word at opening->sp. Frames below it
+ * are gone; so is a frame of the same function with the same word. A frame of
+ * another function there has called this one as its tail: both return at once.
+ *
+ * Return: 1 if the call is dead, 0 if not, -EAGAIN if that has to be found out.
  */
-static bool is_dead(const struct open_call *call, const struct uprobe *uprobe,
-		    unsigned long sp, unsigned long ret_addr)
+static int is_dead(const struct open_call *call, const struct uprobe *uprobe,
+		   const struct uprobe_opening *opening, bool may_wait)
 {
-	if (call->pub.sp == sp)
-		return call->uprobe == uprobe || call->pub.ret_addr != ret_addr;
-	return call->pub.sp < sp && same_stack(call->pub.sp, sp);
+	if (call->pub.sp > opening->sp)
+		return 0;
+	if (call->pub.sp == opening->sp)
+		return call->uprobe_serial == uprobe->serial ||
+		       call->pub.ret_addr != opening->ret_addr;
+	if (!may_wait)
+		return -EAGAIN;
+	return same_stack(call->pub.sp, opening->sp);
 }
 
-/* Takes the caller's reference to the uprobe. */
-static void open_call(struct uprobe_thread *ut, struct open_call *call,
-		      struct uprobe *uprobe, u64 epoch)
+/* @returned: what this very hit closes */
+static int bury_dead(struct uprobe_thread *ut, const struct uprobe *uprobe,
+		     const struct open_call *returned,
+		     const struct uprobe_opening *opening, bool may_wait)
 {
-	call->uprobe = uprobe;
-	call->epoch = epoch;
-	call->pub.id = take_id(ut);
-	call->pub.entry_time = 0;
-	call->pub.latency = 0;
-	call->next = ut->calls;
-	ut->calls = call;
-	ut->nr_calls++;
+	struct open_call **link = &ut->calls;
+	int dead;
+
+	while (*link) {
+		if (returned && (*link)->pub.sp == returned->pub.sp &&
+		    (*link)->pub.ret_addr == returned->pub.ret_addr) {
+			link = &(*link)->next;
+			continue;
+		}
+		dead = is_dead(*link, uprobe, opening, may_wait);
+		if (dead <= 0)
+			return dead;
+		if (!may_wait)
+			return -EAGAIN;
+		abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
+	}
+	return 0;
+}
+
+/* Calls may return at @vaddr, or -EAGAIN; with @may_wait other errors. */
+static int need_return_site(unsigned long vaddr, struct uprobe *uprobe,
+			    bool may_wait)
+{
+	struct mm_struct *mm = current->mm;
+	struct uprobe_site *site;
+
+	if (may_wait)
+		return uprobe_site_make_return(mm, vaddr, uprobe);
+	site = uprobe_site_find(mm->uprobes_state.space, vaddr);
+	return site && READ_ONCE(site->is_return) ? 0 : -EAGAIN;
+}
+
+/* The pool has a call for the next one who needs it. */
+static int fill_pool(struct uprobe_thread *ut, bool may_wait)
+{
+	if (ut->pool)
+		return 0;
+	if (!may_wait)
+		return -EAGAIN;
+	ut->pool = kzalloc(sizeof(*ut->pool), GFP_KERNEL_ACCOUNT);
+	return ut->pool ? 0 : -ENOMEM;
+}
+
+static int prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
+		   struct pt_regs *regs, const struct open_call *returned,
+		   struct uprobe_opening *opening, bool may_wait)
+{
+	int err;
+
+	opening->missed = UPROBE_MISSED_FAULT;
+	if (arch_uprobe_read_return(regs, &opening->sp, &opening->ret_addr))
+		return -EAGAIN;
+	err = bury_dead(ut, uprobe, returned, opening, may_wait);
+	if (err)
+		return err;
+	opening->missed = UPROBE_MISSED_DEPTH;
+	if (ut->nr_calls >= MAX_CALLS)
+		return 0;
+	err = need_return_site(opening->ret_addr, uprobe, may_wait);
+	opening->missed = err == -ENOMEM ? UPROBE_MISSED_MEMORY :
+					   UPROBE_MISSED_NO_SITE;
+	if (err)
+		return err;
+	opening->missed = UPROBE_MISSED_MEMORY;
+	err = fill_pool(ut, may_wait);
+	if (!err)
+		opening->missed = -1;
+	return err;
+}
+
+/**
+ * uprobe_calls_prepare - get ready what a new call needs
+ * @ut: the current thread
+ * @uprobe: whose entry is hit
+ * @regs: at the function's first instruction
+ * @returned: the innermost call that ends at the same place, or NULL
+ * @opening: filled for uprobe_calls_open()
+ * @may_wait: in task context, outside of RCU sections; else in the trap
+ *
+ * Frames that the entry shows to be gone are counted (unwound), with @may_wait.
+ *
+ * Return: 0, or -EAGAIN if that takes waiting; with @may_wait always 0: why no
+ * call can be opened is in @opening.
+ */
+int uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
+			 struct pt_regs *regs, const struct open_call *returned,
+			 struct uprobe_opening *opening, bool may_wait)
+{
+	int err = prepare(ut, uprobe, regs, returned, opening, may_wait);
+
+	return may_wait ? 0 : err;
 }
 
 /**
@@ -145,84 +243,70 @@ static void open_call(struct uprobe_thread *ut, struct open_call *call,
  * @uprobe: that was hit
  * @func: where
  * @epoch: of the hit
- * @regs: at the function's first instruction
+ * @opening: what uprobe_calls_prepare() has found
  *
  * If the return can't be seen, that is counted.
  *
- * Context: task context, inside an RCU tasks trace section; may sleep.
+ * Context: inside a section of RCU or RCU tasks trace; doesn't sleep.
  */
 void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
-		       unsigned long func, u64 epoch, struct pt_regs *regs)
+		       unsigned long func, u64 epoch,
+		       const struct uprobe_opening *opening)
 {
-	enum uprobe_event_count why;
-	unsigned long sp, ret_addr;
-	struct open_call *call;
-	int err;
+	struct open_call *call = ut->pool;
+	unsigned long departures;
 
-	/* the last consumer has left since the thread trapped: nobody to tell */
-	if (!refcount_inc_not_zero(&uprobe->ref))
+	if (opening->missed >= 0) {
+		uprobe_count_call(uprobe, epoch, opening->takers,
+				  opening->missed);
 		return;
-	why = UPROBE_MISSED_FAULT;
-	if (arch_uprobe_read_return(regs, &sp, &ret_addr))
-		goto missed;
-	while (ut->calls && is_dead(ut->calls, uprobe, sp, ret_addr))
-		abandon_call(ut, &ut->calls, UPROBE_MISSED_UNWOUND);
-
-	why = UPROBE_MISSED_DEPTH;
-	if (ut->nr_calls >= MAX_CALLS)
-		goto missed;
-	err = uprobe_site_make_return(current->mm, ret_addr, uprobe);
-	why = err == -ENOMEM ? UPROBE_MISSED_MEMORY : UPROBE_MISSED_NO_SITE;
-	if (err)
-		goto missed;
-	why = UPROBE_MISSED_MEMORY;
-	call = take_call(ut);
-	if (!call)
-		goto missed;
-
-	call->pub.func = func;
-	call->pub.ret_addr = ret_addr;
-	call->pub.sp = sp;
-	open_call(ut, call, uprobe, epoch);
-	return;
-missed:
-	uprobe_count(uprobe, current->mm, epoch, why);
-	uprobe_put(uprobe);
+	}
+	/* pairs with uprobe_registry_leave() */
+	departures = smp_load_acquire(&uprobe_departures);
+	/* the last consumer has left meanwhile: nobody to tell */
+	if (!READ_ONCE(uprobe->file))
+		return;
+	ut->pool = call->next;
+	call->pub = (struct uprobe_call){
+		.func		= func,
+		.ret_addr	= opening->ret_addr,
+		.sp		= opening->sp,
+		.id		= take_id(ut),
+	};
+	call->uprobe = uprobe;
+	call->departures = departures;
+	call->timed = opening->timed;
+	call->uprobe_id = uprobe->id;
+	call->uprobe_serial = uprobe->serial;
+	call->epoch = epoch;
+	call->takers = opening->takers;
+	call->next = ut->calls;
+	ut->calls = call;
+	ut->nr_calls++;
+	ut->nr_timed += call->timed;
 }
 
 /**
- * uprobe_calls_entered - the handlers of an entry are done
+ * uprobe_calls_entered - the handlers of a hit are done
  * @ut: the current thread
  * @now: ns of CLOCK_MONOTONIC
  *
- * What counts as the duration of the calls just opened begins here.
+ * What counts as the duration of a call just opened begins here.
  */
 void uprobe_calls_entered(struct uprobe_thread *ut, u64 now)
 {
-	struct open_call *call;
+	struct open_call *call = ut->calls;
 
-	for (call = ut->calls; call && !call->pub.entry_time;
-	     call = call->next) {
+	if (ut->hit_time)
+		ut->handler_ns += now - ut->hit_time;
+	/* a hit opens one call at the most */
+	if (call && call->timed && !call->pub.entry_time) {
 		call->pub.entry_time = now;
 		call->handler_ns = ut->handler_ns;
 	}
 }
 
-static void deliver(const struct open_call *call, struct pt_regs *regs)
-{
-	struct uprobe_consumer *uc;
-
-	for_each_consumer(uc, call->uprobe) {
-		if (uc->since > call->epoch ||
-		    !uprobe_consumer_is_returner(uc) ||
-		    !uprobe_consumer_wants(uc, current->mm))
-			continue;
-		if (uc->exit)
-			uc->exit(uc, &call->pub, regs);
-		else
-			uc->ret_handler(uc, call->pub.func, regs);
-	}
-}
+/* ---- returns ------------------------------------------------------------ */
 
 /*
  * The code that catches an exception may jump to the return address of the
@@ -230,78 +314,122 @@ static void deliver(const struct open_call *call, struct pt_regs *regs)
  * from the same frame, which has overwritten the return word: after a real
  * return the word still stands there.
  */
-static struct open_call *find_returned(struct uprobe_thread *ut,
-				       unsigned long vaddr,
-				       struct pt_regs *regs)
+static struct open_call **find_returned(struct uprobe_thread *ut,
+					unsigned long vaddr,
+					struct pt_regs *regs, bool may_wait)
 {
 	struct open_call **link = &ut->calls;
+	unsigned int passed = 0;
 
 	while (*link) {
 		struct uprobe_call *call = &(*link)->pub;
+		int intact;
+
+		/* a long search isn't for the trap, with preemption off */
+		if (!may_wait && ++passed > MAX_SEARCH)
+			return ERR_PTR(-EAGAIN);
 
 		if (call->ret_addr != vaddr ||
-		    !arch_uprobe_call_returned(call->sp, regs))
+		    !arch_uprobe_call_returned(call->sp, regs)) {
 			link = &(*link)->next;
-		else if (arch_uprobe_word_is(call->sp, vaddr, regs))
-			return *link;
-		else
-			abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
+			continue;
+		}
+		intact = arch_uprobe_word_is(call->sp, vaddr, regs);
+		if (intact > 0 || (intact < 0 && may_wait))
+			return link;
+		if (!may_wait)
+			return ERR_PTR(-EAGAIN);
+		abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
 	}
 	return NULL;
 }
 
-static void close_call(struct uprobe_thread *ut, struct open_call **link,
-		       struct pt_regs *regs)
-{
-	struct open_call *call = *link;
-
-	call->pub.latency = ut->hit_time - call->pub.entry_time -
-			    (ut->handler_ns - call->handler_ns);
-	deliver(call, regs);
-	drop_call(ut, link);
-}
-
 /**
- * uprobe_calls_close - a thread has arrived at a return site
+ * uprobe_calls_returned - which calls have returned?
  * @ut: the current thread
- * @vaddr: address of the site
+ * @vaddr: address of the return site where it is
  * @regs: at the site
+ * @may_wait: in task context, outside of RCU sections; else in the trap
  *
- * Calls that share the return word have returned together (tail calls), the
- * inner one first. Calls inside of them, on the same stack, never will.
+ * Calls that share the return word have returned together (tail calls). Calls
+ * inside of them, on the same stack, never will: with @may_wait they are
+ * counted (unwound).
  *
- * Context: task context, inside an RCU tasks trace section; may sleep.
+ * Return: the innermost of them, for for_each_returned(); NULL if there is
+ * none; ERR_PTR(-EAGAIN) if finding out takes waiting.
  */
-void uprobe_calls_close(struct uprobe_thread *ut, unsigned long vaddr,
-			struct pt_regs *regs)
+struct open_call *uprobe_calls_returned(struct uprobe_thread *ut,
+					unsigned long vaddr,
+					struct pt_regs *regs, bool may_wait)
 {
-	struct open_call *outer = find_returned(ut, vaddr, regs);
-	struct open_call **link = &ut->calls;
-	unsigned long sp;
+	struct open_call **link = &ut->calls, **found, *call;
 
-	if (!outer)
-		return;
-	sp = outer->pub.sp;
-	while (*link != outer) {
-		if ((*link)->pub.sp <= sp && same_stack((*link)->pub.sp, sp))
+	found = find_returned(ut, vaddr, regs, may_wait);
+	if (IS_ERR_OR_NULL(found))
+		return ERR_CAST(found);
+	call = *found;
+	if (*link != call && !may_wait)
+		return ERR_PTR(-EAGAIN);
+	while (*link != call) {
+		if ((*link)->pub.sp <= call->pub.sp &&
+		    same_stack((*link)->pub.sp, call->pub.sp))
 			abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
 		else
 			link = &(*link)->next;
 	}
-	while (*link && (*link)->pub.sp == sp && (*link)->pub.ret_addr == vaddr)
-		close_call(ut, link, regs);
+	return call;
 }
 
-static struct open_call *copy_call(const struct open_call *from)
+/**
+ * uprobe_calls_measure - how long did they take?
+ * @ut: the current thread
+ * @first: what uprobe_calls_returned() has found
+ */
+void uprobe_calls_measure(struct uprobe_thread *ut, struct open_call *first)
 {
-	struct open_call *call = kmemdup(from, sizeof(*from),
-					 GFP_KERNEL_ACCOUNT);
+	struct open_call *call;
+	s64 latency;
 
-	if (call) {
-		refcount_inc(&call->uprobe->ref);
-		call->next = NULL;
+	for_each_returned(call, first) {
+		if (!call->timed)
+			continue;
+		latency = ut->hit_time - call->pub.entry_time -
+			  (ut->handler_ns - call->handler_ns);
+		call->pub.latency = max(latency, 0LL);
 	}
-	return call;
+}
+
+/**
+ * uprobe_calls_closed - their returns have been delivered
+ * @ut: the current thread
+ * @first: what uprobe_calls_returned() has found
+ */
+void uprobe_calls_closed(struct uprobe_thread *ut, struct open_call *first)
+{
+	struct open_call **link = &ut->calls;
+	const struct uprobe_call last = first->pub;
+
+	while (*link != first)
+		link = &(*link)->next;
+	while (*link && (*link)->pub.sp == last.sp &&
+	       (*link)->pub.ret_addr == last.ret_addr)
+		drop_call(ut, link);
+}
+
+/* ---- fork and exit ------------------------------------------------------ */
+
+static u64 inherit(const struct open_call *call, struct mm_struct *mm)
+{
+	struct uprobe *uprobe;
+	u64 inheritors = 0;
+
+	rcu_read_lock_trace();
+	uprobe = uprobe_call_uprobe(call);
+	if (uprobe)
+		inheritors = uprobe_inheritors(uprobe, call->epoch,
+					       call->takers, mm);
+	rcu_read_unlock_trace();
+	return inheritors;
 }
 
 /**
@@ -323,16 +451,22 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 	if (child)
 		child->handler_ns = parent->handler_ns;
 	for (from = parent->calls; from; from = from->next) {
-		uprobe_count(from->uprobe, mm, from->epoch, UPROBE_INHERITED);
-		copy = child ? copy_call(from) : NULL;
+		struct open_call call = *from;
+
+		call.takers = inherit(from, mm);
+		if (!call.takers)
+			continue;
+		copy = child ? kmemdup(&call, sizeof(call),
+				       GFP_KERNEL_ACCOUNT) : NULL;
 		if (!copy) {
-			uprobe_count(from->uprobe, mm, from->epoch,
-				     UPROBE_MISSED_MEMORY);
+			count_call(&call, UPROBE_MISSED_MEMORY);
 			continue;
 		}
+		copy->next = NULL;
 		*tail = copy;
 		tail = &copy->next;
 		child->nr_calls++;
+		child->nr_timed += copy->timed;
 	}
 }
 

@@ -2,49 +2,199 @@
 /*
  * What happens when a thread arrives at a breakpoint?
  *
- * In the trap (uprobe_breakpoint()) the address is noted and the thread sent
- * to task context before it would return to user mode (task.c). There the site
- * is looked up; calls that return here are closed, the entry handlers run, and
- * calls are opened (call.c); then the displaced instruction is carried out, by
- * the architecture's emulation or in the slot (step.c).
+ * As a rule all of it in the trap (uprobe_breakpoint()): the site is looked up,
+ * the consumers get the hit (deliver.c), and the displaced instruction is
+ * carried out by the architecture's emulation, or by the processor in the
+ * slot, from which a jump leads back. One exception, one return to user mode;
+ * no lock, no allocation, no write to memory that threads share.
+ *
+ * What can't be done there is done in task context on the way back to user
+ * mode (uprobe_handle_hit()): nothing has happened before, or the consumers
+ * have been told and only the instruction is left (STEP_EXECUTE).
  */
 
 #include <linux/mm.h>
 #include <linux/timekeeping.h>
+#include <linux/uaccess.h>
 
 #include "internal.h"
+
+/* ---- the displaced instruction ------------------------------------------ */
+
+/*
+ * Send the thread to the slot, for good: nothing is known of it afterwards. A
+ * signal or a debugger that comes meanwhile doesn't see it there (interrupt.c).
+ */
+static bool boost(const struct uprobe_site *site, struct pt_regs *regs)
+{
+	/* pairs with take_slot(): the slot is filled */
+	unsigned long slot = smp_load_acquire(&site->slot);
+
+	if (!slot || !arch_uprobe_can_boost(&site->arch, regs))
+		return false;
+	instruction_pointer_set(regs, slot);
+	return true;
+}
+
+/*
+ * In task context. Takes the caller's reference to the site. With preemption
+ * off, so that the slot isn't used again before the thread has been sent there,
+ * should the process unmap it just now.
+ */
+static void execute(struct uprobe_thread *ut, struct uprobe_site *site,
+		    struct pt_regs *regs)
+{
+	unsigned long slot;
+
+	if (arch_uprobe_emulate(&site->arch, regs, site->vaddr)) {
+		uprobe_site_put(site);
+		return;
+	}
+	if (!READ_ONCE(site->slot) && uprobe_slot_replace(site)) {
+		/* no room for a slot: the instruction gets its place back */
+		uprobe_site_abandon(site);
+		uprobe_site_put(site);
+		return;
+	}
+	guard(preempt)();
+	if (boost(site, regs)) {
+		uprobe_site_put(site);
+		return;
+	}
+	slot = smp_load_acquire(&site->slot);
+	if (slot) {
+		uprobe_step_start(ut, site, slot, regs);
+	} else {
+		/* lost again: it goes on with this instruction later */
+		ut->step = STEP_EXECUTE;
+		ut->hit_vaddr = site->vaddr;
+		set_thread_flag(TIF_UPROBE);
+		uprobe_site_put(site);
+	}
+}
+
+/**
+ * uprobe_go_on - carry out an instruction that has had its hit
+ * @ut: the current thread
+ * @vaddr: address of the instruction
+ * @regs: at the instruction
+ *
+ * If the site is gone, so is the breakpoint, and the instruction stands there.
+ *
+ * Context: task context, no locks.
+ */
+void uprobe_go_on(struct uprobe_thread *ut, unsigned long vaddr,
+		  struct pt_regs *regs)
+{
+	struct uprobe_site *site = uprobe_site_get(current->mm, vaddr);
+
+	if (!site)
+		return;
+	if (arch_uprobe_fits(&site->arch, regs))
+		execute(ut, site, regs);
+	else
+		uprobe_site_put(site);
+}
+
+/* ---- in the trap -------------------------------------------------------- */
+
+/* Return: what is left to do. */
+static enum uprobe_step pass(struct uprobe_thread *ut, unsigned long vaddr,
+			     struct pt_regs *regs)
+{
+	struct uprobe_space *space = READ_ONCE(current->mm->uprobes_state.space);
+	struct uprobe_site *site = uprobe_site_find(space, vaddr);
+	bool done;
+
+	if (!site || !arch_uprobe_fits(&site->arch, regs))
+		return STEP_HIT;
+	ut->hit_time = ut->nr_timed ? ktime_get_ns() : 0;
+	if (uprobe_deliver_now(ut, site, regs))
+		return STEP_HIT;
+
+	done = boost(site, regs);
+	if (!done) {
+		pagefault_disable();
+		done = arch_uprobe_emulate(&site->arch, regs, vaddr);
+		pagefault_enable();
+	}
+	if (ut->nr_timed)
+		uprobe_calls_entered(ut, ktime_get_ns());
+	return done ? STEP_NONE : STEP_EXECUTE;
+}
+
+static void leave_to_task(struct uprobe_thread *ut, enum uprobe_step step,
+			  unsigned long vaddr, struct pt_regs *regs)
+{
+	ut->step = step;
+	ut->hit_vaddr = vaddr;
+	/* settle() wants to know whether that was a breakpoint */
+	if (step == STEP_HIT) {
+		instruction_pointer_set(regs, vaddr + UPROBE_BREAKPOINT_SIZE);
+		ut->hit_time = ktime_get_ns();
+	}
+	set_thread_flag(TIF_UPROBE);
+}
+
+/*
+ * The thread's first breakpoint. At a site nothing has happened: it traps again
+ * when it has its state. Elsewhere the breakpoint may be the program's own, of
+ * two bytes even, and settle() has to find out.
+ */
+static void meet_first(struct mm_struct *mm, unsigned long vaddr,
+		       struct pt_regs *regs)
+{
+	struct uprobe_space *space = READ_ONCE(mm->uprobes_state.space);
+	struct uprobe_thread *ut = NULL;
+
+	if (!uprobe_site_find(space, vaddr))
+		ut = uprobe_thread_make(GFP_ATOMIC);
+	if (ut) {
+		leave_to_task(ut, STEP_HIT, vaddr, regs);
+		return;
+	}
+	instruction_pointer_set(regs, vaddr);
+	set_thread_flag(TIF_UPROBE);
+}
 
 /**
  * uprobe_breakpoint - a breakpoint has trapped in user mode
  * @regs: of the current task, behind the breakpoint
  *
  * Context: the architecture's trap handler, interrupts off.
- * Return: true if it may be ours: uprobe_notify_resume() decides.
+ * Return: true if it may be ours: what is left to do is done in
+ * uprobe_notify_resume().
  */
 bool uprobe_breakpoint(struct pt_regs *regs)
 {
 	unsigned long vaddr = instruction_pointer(regs) -
 			      UPROBE_BREAKPOINT_SIZE;
+	struct uprobe_thread *ut = uprobe_thread_of(current);
 	struct mm_struct *mm = current->mm;
-	struct uprobe_thread *ut;
+	enum uprobe_step left;
 
 	if (!mm || !READ_ONCE(mm->uprobes_state.space))
 		return false;
-	ut = uprobe_thread_make(GFP_ATOMIC);
+	/* what is stepped in a slot is never a breakpoint (classify.c) */
+	if (ut && ut->step != STEP_NONE)
+		return false;
 	if (!ut) {
-		/* try again: nothing has happened yet */
-		instruction_pointer_set(regs, vaddr);
+		meet_first(mm, vaddr, regs);
 		return true;
 	}
-	/* what runs in a slot is never a breakpoint (classify.c) */
-	if (ut->step != STEP_NONE)
-		return false;
-	ut->step = STEP_HIT;
-	ut->hit_vaddr = vaddr;
-	ut->hit_time = ktime_get_mono_fast_ns();
-	set_thread_flag(TIF_UPROBE);
+	instruction_pointer_set(regs, vaddr);
+	local_irq_enable();
+	/* which is a section of RCU, too */
+	preempt_disable();
+	left = pass(ut, vaddr, regs);
+	preempt_enable();
+	local_irq_disable();
+	if (left != STEP_NONE)
+		leave_to_task(ut, left, vaddr, regs);
 	return true;
 }
+
+/* ---- in task context ---------------------------------------------------- */
 
 /* The text is read by force: it may be executable only. */
 static bool is_breakpoint(struct mm_struct *mm, struct pt_regs *regs)
@@ -52,9 +202,12 @@ static bool is_breakpoint(struct mm_struct *mm, struct pt_regs *regs)
 	unsigned long end = instruction_pointer(regs);
 	u8 bytes[2] = {};
 
-	if (uprobe_text_read(mm, end - 1, &bytes[1], 1) != 1)
+	/* a mapping of a device has no pages to get */
+	if (copy_from_user_nofault(&bytes[1], (void __user *)end - 1, 1) &&
+	    uprobe_text_read(mm, end - 1, &bytes[1], 1) != 1)
 		return false;
-	uprobe_text_read(mm, end - 2, &bytes[0], 1);
+	if (copy_from_user_nofault(&bytes[0], (void __user *)end - 2, 1))
+		uprobe_text_read(mm, end - 2, &bytes[0], 1);
 	return arch_uprobe_is_breakpoint(regs, bytes);
 }
 
@@ -85,128 +238,40 @@ static struct uprobe_site *settle(unsigned long vaddr, struct pt_regs *regs)
 }
 
 /**
- * struct verdict - what the consumers of an entry hit say
- * @remove: all that were asked have lost interest in the process
- * @returns: somebody wants the return
- */
-struct verdict {
-	bool remove;
-	bool returns;
-};
-
-static struct verdict run_entry_handlers(struct uprobe *uprobe, u64 epoch,
-					 struct pt_regs *regs)
-{
-	struct uprobe_consumer *uc;
-	bool asked = false, keep = false, returns = false;
-
-	for_each_consumer(uc, uprobe) {
-		int ret = 0;
-
-		if (uc->since > epoch)
-			continue;
-		asked = true;
-		if (uc->handler)
-			ret = uc->handler(uc, regs);
-		WARN_ONCE(ret & ~UPROBE_HANDLER_MASK, "%ps returned %#x\n",
-			  uc->handler, ret);
-		if (ret & UPROBE_HANDLER_REMOVE)
-			continue;
-		keep = true;
-		returns |= uprobe_consumer_is_returner(uc) &&
-			   uprobe_consumer_wants(uc, current->mm);
-	}
-	return (struct verdict){ .remove = asked && !keep, .returns = returns };
-}
-
-static void enter(struct uprobe_thread *ut, struct uprobe_site *site,
-		  struct uprobe *uprobe, struct pt_regs *regs)
-{
-	u64 epoch = uprobe_epoch();
-	struct verdict verdict;
-
-	ut->task.auprobe = &site->arch;
-	verdict = run_entry_handlers(uprobe, epoch, regs);
-	ut->task.auprobe = NULL;
-
-	if (verdict.remove)
-		uprobe_recheck(uprobe, current->mm);
-	else if (verdict.returns)
-		uprobe_calls_open(ut, uprobe, site->vaddr, epoch, regs);
-}
-
-static void run_handlers(struct uprobe_thread *ut, struct uprobe_site *site,
-			 struct pt_regs *regs)
-{
-	struct uprobe *uprobe;
-
-	rcu_read_lock_trace();
-	if (READ_ONCE(site->is_return))
-		uprobe_calls_close(ut, site->vaddr, regs);
-	uprobe = READ_ONCE(site->uprobe);
-	if (uprobe && instruction_pointer(regs) == site->vaddr)
-		enter(ut, site, uprobe, regs);
-	rcu_read_unlock_trace();
-}
-
-/*
- * Takes the caller's reference to the site. Outside of the RCU section: the
- * instruction may touch memory that takes its time.
- */
-static void execute(struct uprobe_thread *ut, struct uprobe_site *site,
-		    struct pt_regs *regs)
-{
-	if (arch_uprobe_emulate(&site->arch, regs, site->vaddr)) {
-		uprobe_site_put(site);
-	} else if (uprobe_slot_is_lost(site) && uprobe_slot_replace(site)) {
-		/* no room for a slot: the instruction gets its place back */
-		uprobe_site_abandon(site);
-		uprobe_site_put(site);
-	} else {
-		uprobe_step_start(ut, site, regs);
-	}
-}
-
-/* The instruction is executed unless a handler has sent the thread elsewhere. */
-static void pass_site(struct uprobe_thread *ut, struct uprobe_site *site,
-		      struct pt_regs *regs)
-{
-	instruction_pointer_set(regs, site->vaddr);
-	if (!uprobe_step_goes_on(ut, regs))
-		run_handlers(ut, site, regs);
-	if (instruction_pointer(regs) == site->vaddr)
-		execute(ut, site, regs);
-	else
-		uprobe_site_put(site);
-}
-
-/**
- * uprobe_handle_hit - a thread has trapped: run handlers, execute, go on
- * @ut: the thread, in STEP_HIT
+ * uprobe_handle_hit - do what a trap has left to do
+ * @ut: the thread, in STEP_HIT or STEP_EXECUTE
  * @regs: of the current task
  *
  * Context: task context, interrupts on, no locks.
  */
 void uprobe_handle_hit(struct uprobe_thread *ut, struct pt_regs *regs)
 {
+	unsigned long vaddr = ut->hit_vaddr;
+	bool told = ut->step == STEP_EXECUTE;
 	struct uprobe_site *site;
-	u64 now;
 
 	ut->step = STEP_NONE;
-	site = uprobe_site_get(current->mm, ut->hit_vaddr);
+	if (told) {
+		uprobe_go_on(ut, vaddr, regs);
+		return;
+	}
+	site = uprobe_site_get(current->mm, vaddr);
 	if (!site)
-		site = settle(ut->hit_vaddr, regs);
+		site = settle(vaddr, regs);
 	if (!site)
 		return;
+	instruction_pointer_set(regs, vaddr);
 	if (!arch_uprobe_fits(&site->arch, regs)) {
 		uprobe_site_abandon(site);
-		instruction_pointer_set(regs, ut->hit_vaddr);
 		uprobe_site_put(site);
 		return;
 	}
 
-	pass_site(ut, site, regs);
-	now = ktime_get_mono_fast_ns();
-	ut->handler_ns += now - ut->hit_time;
-	uprobe_calls_entered(ut, now);
+	uprobe_deliver_patiently(ut, site, regs);
+	/* unless a handler has sent the thread elsewhere */
+	if (instruction_pointer(regs) == vaddr)
+		execute(ut, site, regs);
+	else
+		uprobe_site_put(site);
+	uprobe_calls_entered(ut, ktime_get_ns());
 }

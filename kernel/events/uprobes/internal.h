@@ -7,13 +7,18 @@
  *	registry.c	(inode, offset) -> uprobe
  *	register.c	consumers come and go; which address spaces want them
  *	mappings.c	mmap, munmap, fork and exit change an address space
- *	sites.c		address -> site, one index for each address space
+ *	sites.c		the breakpoints of an address space
+ *	index.c		address -> site
  *	breakpoint.c	one byte of text, written and taken back
  *	semaphore.c	the SDT counters that say "somebody listens"
  *	slots.c		executable copies of displaced instructions
+ *	threads.c	where the threads of an address space stand
  *	hit.c		a thread arrives at a breakpoint
- *	step.c		it executes the displaced instruction
+ *	deliver.c	the consumers get the hit
+ *	gather.c	user memory for them, read without page faults
  *	call.c		entries that wait for their return
+ *	step.c		the displaced instruction under the trap flag
+ *	interrupt.c	a thread is interrupted in a slot
  *	task.c		what a thread carries along; work before user mode
  *
  * Lock order, outermost first:
@@ -27,10 +32,12 @@
  *	      uprobe_space::tree_lock		the ordered sites of a space
  *	      uprobes_state::lock		the dirty range of an mm
  *
- * Everything in a space changes under mmap_lock held for writing. Hits look
- * sites up under RCU and hold a reference. Handlers run, and lists of
- * consumers are walked, inside an RCU tasks trace section: a consumer's
- * memory and a uprobe are freed after its grace period.
+ * Everything in a space changes under mmap_lock held for writing. A hit looks
+ * its site up under RCU. Consumers are walked and called inside an RCU section
+ * in the trap and inside an RCU tasks trace section in task context: their
+ * memory and uprobes are freed after a grace period of both, and what may wait
+ * for ever (a page of a program that another one withholds) is waited for
+ * outside.
  */
 #ifndef _KERNEL_EVENTS_UPROBES_INTERNAL_H
 #define _KERNEL_EVENTS_UPROBES_INTERNAL_H
@@ -42,17 +49,17 @@
 #include <linux/rcupdate_trace.h>
 #include <linux/rculist.h>
 #include <linux/refcount.h>
-#include <linux/rhashtable-types.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/uprobes.h>
 
 /**
  * struct uprobe - one place in one file that has consumers
- * @ref: consumers, open calls and walks of the registry
+ * @ref: consumers, sites and walks of the registry
  * @users: registered consumers; at 0 the uprobe leaves the registry.
  *	files_lock.
- * @file: its file in the registry, NULL when it has left. files_lock.
+ * @file: its file in the registry, NULL when it has left. Written under
+ *	files_lock.
  * @node: in uprobe_file::uprobes, by offset. files_lock.
  * @inode: the file; only compared, never followed after the last consumer
  * @offset: where in the file
@@ -60,13 +67,16 @@
  * @bytes: the file's bytes at @offset, as far as they could be read when the
  *	uprobe was made
  * @elf_class: ELFCLASS32 or ELFCLASS64 as the file says, 0 if unknown
+ * @id: its number while it is in the registry
+ * @serial: its number for ever: an @id is used again
  * @lock: serialises register, apply and unregister
- * @consumers: of struct uprobe_consumer. Written under @lock, read in RCU
- *	tasks trace sections.
+ * @consumers: of struct uprobe_consumer. Written under @lock, read in
+ *	sections of either RCU.
+ * @bits: uprobe_consumer::bit of all of them. @lock.
  * @sites_lock: guards @sites and @walk
  * @sites: of struct uprobe_site, where this uprobe is installed
  * @walk: number of the last walk over @sites
- * @rcu: frees it after a grace period of RCU tasks trace
+ * @rcu: frees it after grace periods of RCU and RCU tasks trace
  */
 struct uprobe {
 	refcount_t		ref;
@@ -78,8 +88,11 @@ struct uprobe {
 	size_t			nr_bytes;
 	u8			bytes[UPROBE_MAX_INSN];
 	u8			elf_class;
+	u32			id;
+	u64			serial;
 	struct mutex		lock;
 	struct list_head	consumers;
+	u64			bits;
 	spinlock_t		sites_lock;
 	struct list_head	sites;
 	unsigned int		walk;
@@ -89,11 +102,16 @@ struct uprobe {
 /**
  * struct uprobe_space - what uprobes know of one address space
  * @mm: the address space; the space goes before it does
- * @index: address -> site; written under mmap_lock, read under RCU
+ * @table: address -> site; written under mmap_lock, read under RCU
+ * @nr_sites: how many there are. mmap_lock.
  * @tree_lock: guards @tree against readers that have no mmap_lock
  * @tree: the same sites by address
- * @areas: of struct uprobe_area. mmap_lock.
+ * @areas: of struct uprobe_area. Written under mmap_lock, read under RCU.
  * @nr_pages: pages of all areas together. mmap_lock.
+ * @nr_retired: slots whose site has gone
+ * @scan: number of the last search for threads in slots. mmap_lock.
+ * @next_scan: no other one before this time, in jiffies. mmap_lock.
+ * @tidy: unmaps areas when the last thread has left them
  * @semaphores: of struct uprobe_semaphore. mmap_lock.
  * @nr_returners: sites whose uprobe has consumers of returns; at 0 the return
  *	sites go. mmap_lock.
@@ -103,11 +121,16 @@ struct uprobe {
  */
 struct uprobe_space {
 	struct mm_struct	*mm;
-	struct rhashtable	index;
+	struct uprobe_table	*table;
+	unsigned int		nr_sites;
 	spinlock_t		tree_lock;
 	struct rb_root		tree;
 	struct list_head	areas;
 	unsigned int		nr_pages;
+	atomic_t		nr_retired;
+	unsigned int		scan;
+	unsigned long		next_scan;
+	struct delayed_work	tidy;
 	struct list_head	semaphores;
 	unsigned int		nr_returners;
 	bool			inherited;
@@ -117,7 +140,7 @@ struct uprobe_space {
 /**
  * struct uprobe_site - a breakpoint in one address space
  * @ref: one for the index, one for each thread that stands on the site
- * @hash: in uprobe_space::index
+ * @hash: in uprobe_space::table
  * @node: in uprobe_space::tree
  * @space: the address space
  * @vaddr: where the breakpoint is
@@ -130,14 +153,15 @@ struct uprobe_space {
  * @walk: last walk over uprobe::sites that saw it. uprobe::sites_lock.
  * @is_return: return role: calls may return here. Set under mmap_lock.
  * @wants_returns: counted in uprobe_space::nr_returners. mmap_lock.
- * @area: where its slot is, or NULL when the instruction never needs one
- * @slot: address of the slot, or 0
+ * @area: where its slot is, or NULL. mmap_lock.
+ * @slot: address of the slot; 0 if the process has unmapped it. Written under
+ *	mmap_lock.
  * @arch: the displaced instruction, decoded for this address space
  * @rcu: frees it
  */
 struct uprobe_site {
 	refcount_t		ref;
-	struct rhash_head	hash;
+	struct hlist_node	hash;
 	struct rb_node		node;
 	struct uprobe_space	*space;
 	unsigned long		vaddr;
@@ -157,33 +181,108 @@ struct uprobe_site {
 /**
  * enum uprobe_step - what a thread is in the middle of
  * @STEP_NONE: nothing
- * @STEP_HIT: it trapped at a breakpoint; handlers have not run
+ * @STEP_HIT: it trapped at a breakpoint; no consumer has been told
+ * @STEP_EXECUTE: the consumers have been told; the instruction isn't executed
  * @STEP_RUNNING: it is in a slot, with the trap flag set
  * @STEP_DONE: the trap after the displaced instruction has come
- * @STEP_ABORTED: the displaced instruction faulted or the thread was killed
  */
 enum uprobe_step {
 	STEP_NONE,
 	STEP_HIT,
+	STEP_EXECUTE,
 	STEP_RUNNING,
 	STEP_DONE,
-	STEP_ABORTED,
+};
+
+/* So many pages may be found unreadable before a gather takes what it gets. */
+#define UPROBE_MAX_BAD_PAGES	8
+
+/**
+ * struct uprobe_unread - user memory that couldn't be read without page faults
+ * @addr: the first byte, or 0 if all could be read
+ * @len: how many bytes
+ * @bad: pages that are known to be unreadable
+ * @nr_bad: how many
+ */
+struct uprobe_unread {
+	unsigned long		addr;
+	size_t			len;
+	unsigned long		bad[UPROBE_MAX_BAD_PAGES];
+	unsigned int		nr_bad;
+};
+
+/**
+ * struct open_call - an entry that waits for its return
+ * @pub: what consumers see
+ * @next: the next outer call of the thread, or the next one in its pool
+ * @uprobe: whose call it is; not referenced: see uprobe_call_uprobe()
+ * @departures: uprobe_departures when @uprobe was known to be there
+ * @uprobe_id: its uprobe::id
+ * @uprobe_serial: and its uprobe::serial
+ * @epoch: of the entry hit; consumers that came later don't see the call
+ * @takers: uprobe_consumer::bit of those that took the entry
+ * @timed: some consumer wants to know how long it takes
+ * @handler_ns: uprobe_thread::handler_ns when the entry was done
+ *
+ * Owned by one thread.
+ */
+struct open_call {
+	struct uprobe_call	pub;
+	struct open_call	*next;
+	struct uprobe		*uprobe;
+	unsigned long		departures;
+	u32			uprobe_id;
+	bool			timed;
+	u64			uprobe_serial;
+	u64			epoch;
+	u64			takers;
+	u64			handler_ns;
+};
+
+/* The calls that returned together with @first, from the innermost outwards. */
+#define for_each_returned(call, first)					\
+	for (call = (first);						\
+	     call && call->pub.sp == (first)->pub.sp &&			\
+	     call->pub.ret_addr == (first)->pub.ret_addr;		\
+	     call = call->next)
+
+/**
+ * struct uprobe_opening - the call that an entry hit may open
+ * @sp: address of the return word
+ * @ret_addr: what it holds
+ * @missed: why no call can be opened: enum uprobe_event_count, or -1
+ * @timed: some consumer wants to know how long the call takes
+ * @takers: uprobe_consumer::bit of those that want the return
+ */
+struct uprobe_opening {
+	unsigned long		sp;
+	unsigned long		ret_addr;
+	int			missed;
+	bool			timed;
+	u64			takers;
 };
 
 /**
  * struct uprobe_thread - what a thread that met a uprobe carries along
  * @task: the part that others read; task_struct::utask points to it
  * @step: what it is in the middle of
- * @hit_vaddr: in STEP_HIT: the address of the breakpoint
- * @hit_time: when the breakpoint trapped, ns of CLOCK_MONOTONIC
+ * @resumes: it may be back at an interrupted instruction
+ * @hit_vaddr: in STEP_HIT and STEP_EXECUTE: the address of the breakpoint
+ * @hit_time: when the breakpoint trapped, ns of CLOCK_MONOTONIC; 0 if no open
+ *	call is timed
  * @site: in STEP_RUNNING and after: the site it stands on, referenced
  * @slot: and the slot it is in, which may be lost to the process meanwhile
- * @again_vaddr: address of an instruction that was interrupted half-way
- *	(a repeated string instruction) and goes on without another hit, or 0
- * @again_sp: stack pointer that it goes on with
  * @arch: what the architecture saved for the step
+ * @interrupted: instructions that it will go on with without another hit
+ * @nr_interrupted: how many
+ * @list: room for the deliveries of a hit
+ * @room: for so many
+ * @buffer: room for what they gather, in task context
+ * @buffer_size: how much, in bytes
+ * @unread: user memory that a gather couldn't read
  * @calls: open calls, the innermost first (struct open_call)
  * @nr_calls: how many
+ * @nr_timed: how many of them are timed
  * @pool: call objects to use again
  * @handler_ns: time that this thread has spent on hits, in ns
  * @next_id: number of the next call
@@ -195,22 +294,29 @@ enum uprobe_step {
 struct uprobe_thread {
 	struct uprobe_task	task;
 	enum uprobe_step	step;
+	bool			resumes;
 	unsigned long		hit_vaddr;
 	u64			hit_time;
 	struct uprobe_site	*site;
 	unsigned long		slot;
-	unsigned long		again_vaddr;
-	unsigned long		again_sp;
 	struct arch_uprobe_task	arch;
+	struct uprobe_interruption *interrupted;
+	unsigned int		nr_interrupted;
+	struct uprobe_delivery	*list;
+	unsigned int		room;
+	void			*buffer;
+	size_t			buffer_size;
+	struct uprobe_unread	unread;
 	struct open_call	*calls;
 	unsigned int		nr_calls;
+	unsigned int		nr_timed;
 	struct open_call	*pool;
 	u64			handler_ns;
 	u64			next_id;
 	u64			end_id;
 };
 
-/* The consumers of @uprobe, inside an RCU tasks trace section. */
+/* The consumers of @uprobe, inside a section of either RCU. */
 #define for_each_consumer(uc, uprobe)					\
 	list_for_each_entry_rcu(uc, &(uprobe)->consumers, cons_node,	\
 				rcu_read_lock_trace_held())
@@ -235,29 +341,57 @@ static inline unsigned long uprobe_vaddr_of(const struct vm_area_struct *vma,
 }
 
 /* registry.c */
+extern unsigned long uprobe_departures;
 struct uprobe *uprobe_registry_get(struct inode *inode, loff_t offset);
 void uprobe_registry_leave(struct uprobe *uprobe);
+struct uprobe *uprobe_registry_find(u32 id, u64 serial);
 struct uprobe *uprobe_registry_next(struct inode *inode, loff_t from,
 				    loff_t to);
 bool uprobe_registry_has(struct inode *inode);
 void uprobe_put(struct uprobe *uprobe);
 
 /* register.c */
-u64 uprobe_epoch(void);
+extern u64 uprobe_last_epoch;
 unsigned int uprobe_walks_done(void);
 bool uprobe_walked_since(unsigned int done);
 bool uprobe_consumer_wants(struct uprobe_consumer *uc, struct mm_struct *mm);
 bool uprobe_wanted(struct uprobe *uprobe, struct mm_struct *mm);
 bool uprobe_wants_returns(struct uprobe *uprobe, struct mm_struct *mm);
-void uprobe_count(struct uprobe *uprobe, struct mm_struct *mm, u64 epoch,
+void uprobe_count(struct uprobe *uprobe, struct mm_struct *mm,
 		  enum uprobe_event_count what);
+void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
+		       enum uprobe_event_count what);
+u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
+		      struct mm_struct *mm);
 void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma);
 void uprobe_recheck_site(struct uprobe *uprobe, struct uprobe_site *site);
 void uprobe_recheck(struct uprobe *uprobe, struct mm_struct *mm);
 
+/*
+ * How many consumers there have been; to be read before the consumers of a hit
+ * are looked at. Pairs with add_consumer(): who is counted is in its list.
+ */
+static inline u64 uprobe_epoch(void)
+{
+	return smp_load_acquire(&uprobe_last_epoch);
+}
+
+/* More consumers than bits: the last ones share one, and are asked again. */
+#define UPROBE_SHARED_BIT	63
+
+/*
+ * Did this consumer take the entry of a call, and so gets its return? @epoch and
+ * @takers: of the call.
+ */
+static inline bool uprobe_took(const struct uprobe_consumer *uc, u64 epoch,
+			       u64 takers)
+{
+	return uc->since <= epoch && (takers & BIT_ULL(uc->bit));
+}
+
 static inline bool uprobe_consumer_is_returner(const struct uprobe_consumer *uc)
 {
-	return uc->ret_handler || uc->exit;
+	return uc->ret_handler || uc->returns;
 }
 
 /* mappings.c */
@@ -273,10 +407,7 @@ struct uprobe_space *uprobe_space_make(struct mm_struct *mm);
 struct uprobe_space *uprobe_space_clone(struct uprobe_space *from,
 					struct mm_struct *mm);
 void uprobe_space_free(struct uprobe_space *space);
-struct uprobe_site *uprobe_site_get(struct mm_struct *mm, unsigned long vaddr);
 void uprobe_site_put(struct uprobe_site *site);
-struct uprobe_site *uprobe_site_first(struct uprobe_space *space,
-				      unsigned long from);
 bool uprobe_site_matches(const struct uprobe_site *site,
 			 const struct vm_area_struct *vma);
 int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
@@ -289,6 +420,17 @@ void uprobe_site_refresh(struct uprobe_site *site);
 void uprobe_site_abandon(struct uprobe_site *site);
 void uprobe_site_remove(struct uprobe_site *site);
 void uprobe_site_drop_uprobe(struct uprobe_site *site);
+
+/* index.c */
+int uprobe_index_init(struct uprobe_space *space);
+void uprobe_index_free(struct uprobe_space *space);
+void uprobe_index_add(struct uprobe_site *site);
+void uprobe_index_remove(struct uprobe_site *site);
+struct uprobe_site *uprobe_site_find(struct uprobe_space *space,
+				     unsigned long vaddr);
+struct uprobe_site *uprobe_site_get(struct mm_struct *mm, unsigned long vaddr);
+struct uprobe_site *uprobe_site_first(struct uprobe_space *space,
+				      unsigned long from);
 
 /* breakpoint.c */
 int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
@@ -307,32 +449,64 @@ void uprobe_semaphores_free(struct uprobe_space *space);
 
 /* slots.c */
 int uprobe_slot_alloc(struct uprobe_site *site);
-void uprobe_slot_free(struct uprobe_site *site);
-bool uprobe_slot_is_lost(const struct uprobe_site *site);
+unsigned long uprobe_slot_origin(const struct uprobe_space *space,
+				 unsigned long addr, unsigned long *vaddr);
 int uprobe_slot_replace(struct uprobe_site *site);
 void uprobe_slot_check(struct uprobe_site *site);
-void uprobe_slot_adopt(struct uprobe_site *site, unsigned long slot);
+void uprobe_slot_retire(struct uprobe_site *site);
+void uprobe_slots_reclaim(struct uprobe_space *space);
+int uprobe_slot_clone(struct uprobe_site *site, const struct uprobe_site *from);
 int uprobe_areas_clone(struct uprobe_space *to, struct uprobe_space *from);
-struct uprobe_area *uprobe_area_at(struct uprobe_space *space,
-				   unsigned long vaddr);
-void uprobe_areas_unmap(struct uprobe_space *space);
+bool uprobe_areas_unmap(struct uprobe_space *space);
 void uprobe_areas_free(struct uprobe_space *space);
+
+/* threads.c */
+bool uprobe_visit_threads(struct mm_struct *mm,
+			  void (*visit)(void *data, unsigned long ip),
+			  void *data);
 
 /* hit.c */
 void uprobe_handle_hit(struct uprobe_thread *ut, struct pt_regs *regs);
+void uprobe_go_on(struct uprobe_thread *ut, unsigned long vaddr,
+		  struct pt_regs *regs);
+
+/* deliver.c */
+int uprobe_deliver_now(struct uprobe_thread *ut, struct uprobe_site *site,
+		       struct pt_regs *regs);
+void uprobe_deliver_patiently(struct uprobe_thread *ut,
+			      struct uprobe_site *site, struct pt_regs *regs);
+
+/* gather.c */
+bool uprobe_fault_in(struct uprobe_thread *ut);
+
+/* interrupt.c */
+void uprobe_interrupted(struct uprobe_thread *ut, unsigned long vaddr,
+			struct pt_regs *regs);
+void uprobe_inherit_interruptions(struct uprobe_thread *child,
+				  const struct uprobe_thread *parent);
+void uprobe_forget_interruptions(struct uprobe_thread *ut);
+void uprobe_resume(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* step.c */
 void uprobe_step_start(struct uprobe_thread *ut, struct uprobe_site *site,
-		       struct pt_regs *regs);
-bool uprobe_step_goes_on(struct uprobe_thread *ut, struct pt_regs *regs);
+		       unsigned long slot, struct pt_regs *regs);
 void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs);
+void uprobe_step_abort(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* call.c */
+struct uprobe *uprobe_call_uprobe(const struct open_call *call);
+int uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
+			 struct pt_regs *regs, const struct open_call *returned,
+			 struct uprobe_opening *opening, bool may_wait);
 void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
-		       unsigned long func, u64 epoch, struct pt_regs *regs);
-void uprobe_calls_close(struct uprobe_thread *ut, unsigned long vaddr,
-			struct pt_regs *regs);
+		       unsigned long func, u64 epoch,
+		       const struct uprobe_opening *opening);
 void uprobe_calls_entered(struct uprobe_thread *ut, u64 now);
+struct open_call *uprobe_calls_returned(struct uprobe_thread *ut,
+					unsigned long vaddr,
+					struct pt_regs *regs, bool may_wait);
+void uprobe_calls_measure(struct uprobe_thread *ut, struct open_call *first);
+void uprobe_calls_closed(struct uprobe_thread *ut, struct open_call *first);
 void uprobe_calls_inherit(struct uprobe_thread *child,
 			  const struct uprobe_thread *parent,
 			  struct mm_struct *mm);

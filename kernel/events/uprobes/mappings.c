@@ -341,6 +341,15 @@ static void sync_range(struct mm_struct *mm, unsigned long start,
 	fill_mappings(mm, start, end);
 }
 
+/* Threads may be in slots for as long as a page fault there takes. */
+#define TIDY_DELAY	(HZ / 10)
+
+static void tidy_up(struct uprobe_space *space)
+{
+	if (!uprobe_areas_unmap(space))
+		queue_delayed_work(system_unbound_wq, &space->tidy, TIDY_DELAY);
+}
+
 /**
  * uprobe_sync - bring sites and counters in line with the mappings
  * @mm: the current task's
@@ -366,7 +375,7 @@ void uprobe_sync(struct mm_struct *mm)
 	if (space) {
 		uprobe_semaphores_retry(space);
 		if (RB_EMPTY_ROOT(&space->tree))
-			uprobe_areas_unmap(space);
+			tidy_up(space);
 	}
 	mmap_write_unlock(mm);
 }

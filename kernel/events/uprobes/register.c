@@ -33,30 +33,19 @@
  * entry (open_call::epoch), and a consumer sees the call if it is older than
  * that: the entry and the return of one call go to the same consumers.
  */
-static u64 epoch;
+u64 uprobe_last_epoch;
 static DEFINE_SPINLOCK(epoch_lock);
-
-/**
- * uprobe_epoch - how many consumers there have been
- *
- * To be read before the consumers of an entry hit are looked at.
- *
- * Return: the number.
- */
-u64 uprobe_epoch(void)
-{
-	/* pairs with add_consumer(): who is counted is in its list */
-	return smp_load_acquire(&epoch);
-}
 
 static void add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
 	lockdep_assert_held(&uprobe->lock);
+	uc->bit = min(ffz(uprobe->bits), UPROBE_SHARED_BIT);
+	uprobe->bits |= BIT_ULL(uc->bit) & ~BIT_ULL(UPROBE_SHARED_BIT);
 	spin_lock(&epoch_lock);
-	uc->since = epoch + 1;
+	uc->since = uprobe_last_epoch + 1;
 	list_add_rcu(&uc->cons_node, &uprobe->consumers);
 	/* pairs with uprobe_epoch() */
-	smp_store_release(&epoch, uc->since);
+	smp_store_release(&uprobe_last_epoch, uc->since);
 	spin_unlock(&epoch_lock);
 }
 
@@ -133,30 +122,73 @@ bool uprobe_wants_returns(struct uprobe *uprobe, struct mm_struct *mm)
 }
 
 /**
- * uprobe_count - tell the consumers what became of a call, or of a place
+ * uprobe_count - tell the consumers what became of a place
  * @uprobe: whose consumers to tell
  * @mm: where it happened
- * @epoch: of the call; U64_MAX: all consumers there are
- * @what: what happened. Counts of calls go to consumers of returns only.
+ * @what: what happened
  *
  * Context: task context.
  */
-void uprobe_count(struct uprobe *uprobe, struct mm_struct *mm, u64 epoch,
+void uprobe_count(struct uprobe *uprobe, struct mm_struct *mm,
 		  enum uprobe_event_count what)
 {
-	bool call = what != UPROBE_MISSED_INSTALL && what != UPROBE_MISSED_SHED;
 	struct uprobe_consumer *uc;
 
 	rcu_read_lock_trace();
 	for_each_consumer(uc, uprobe) {
-		if (!uc->count || uc->since > epoch)
-			continue;
-		if (call && !uprobe_consumer_is_returner(uc))
-			continue;
-		if (uprobe_consumer_wants(uc, mm))
+		if (uc->count && uprobe_consumer_wants(uc, mm))
 			uc->count(uc, what);
 	}
 	rcu_read_unlock_trace();
+}
+
+/**
+ * uprobe_count_call - tell those who wait for a return what became of it
+ * @uprobe: whose call it is
+ * @epoch: of the call
+ * @takers: of the call
+ * @what: what happened
+ *
+ * Context: any, in a section of RCU or RCU tasks trace.
+ */
+void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
+		       enum uprobe_event_count what)
+{
+	struct uprobe_consumer *uc;
+
+	for_each_consumer(uc, uprobe) {
+		if (uc->count && uprobe_took(uc, epoch, takers))
+			uc->count(uc, what);
+	}
+}
+
+/**
+ * uprobe_inheritors - who wants the return of a call in a forked child, too?
+ * @uprobe: whose call it is
+ * @epoch: of the call
+ * @takers: of the call
+ * @mm: the child's
+ *
+ * They are told (inherited).
+ *
+ * Context: task context, in an RCU tasks trace section.
+ * Return: the takers of the child's call.
+ */
+u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
+		      struct mm_struct *mm)
+{
+	struct uprobe_consumer *uc;
+	u64 inheritors = 0;
+
+	for_each_consumer(uc, uprobe) {
+		if (!uprobe_took(uc, epoch, takers) ||
+		    !uprobe_consumer_wants(uc, mm))
+			continue;
+		inheritors |= BIT_ULL(uc->bit);
+		if (uc->count)
+			uc->count(uc, UPROBE_INHERITED);
+	}
+	return inheritors;
 }
 
 /* ---- walks over address spaces ------------------------------------------ */
@@ -312,7 +344,7 @@ void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma)
 	struct uprobe_site *site;
 
 	if (uprobe_site_install(uprobe, vma, vaddr)) {
-		uprobe_count(uprobe, mm, U64_MAX, UPROBE_MISSED_INSTALL);
+		uprobe_count(uprobe, mm, UPROBE_MISSED_INSTALL);
 		return;
 	}
 	site = uprobe_site_get(mm, vaddr);
@@ -506,7 +538,8 @@ struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
 	struct uprobe *uprobe;
 	int err;
 
-	if (!uc->handler && !uprobe_consumer_is_returner(uc))
+	if (!uc->handler && !uc->gather && !uc->commit &&
+	    !uprobe_consumer_is_returner(uc))
 		return ERR_PTR(-EINVAL);
 	err = check_place(inode, offset, ref_ctr_offset);
 	if (err)
@@ -573,6 +606,7 @@ void uprobe_unregister_nosync(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
 	mutex_lock(&uprobe->lock);
 	list_del_rcu(&uc->cons_node);
+	uprobe->bits &= ~BIT_ULL(uc->bit);
 	recheck_everywhere(uprobe);
 	mutex_unlock(&uprobe->lock);
 	uprobe_registry_leave(uprobe);
@@ -585,10 +619,12 @@ EXPORT_SYMBOL_GPL(uprobe_unregister_nosync);
  *
  * One call serves any number of uprobe_unregister_nosync() before it.
  *
- * Context: task context, sleeps for a grace period of RCU tasks trace.
+ * Context: task context, sleeps for a grace period of RCU and RCU tasks trace.
  */
 void uprobe_unregister_sync(void)
 {
 	synchronize_rcu_tasks_trace();
+	if (!rcu_trace_implies_rcu_gp())
+		synchronize_rcu();
 }
 EXPORT_SYMBOL_GPL(uprobe_unregister_sync);

@@ -7,8 +7,12 @@
  * uprobe_file a tree of its uprobes by offset, under one spinlock that is
  * taken only where probes or mappings come and go.
  *
+ * Each uprobe has a number besides, by which a call that returns finds it or
+ * learns that it is no more: open calls hold no reference, for that would be
+ * a write to shared memory on each of them.
+ *
  * register.c puts uprobes in and takes them out; mappings.c asks what is in
- * a range of a file. The hit path never comes here: it has sites.c.
+ * a range of a file. An entry hit never comes here: it has sites.c.
  */
 
 #include <linux/elf.h>
@@ -16,6 +20,7 @@
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 
 #include "internal.h"
 
@@ -35,6 +40,13 @@ struct uprobe_file {
 
 static DEFINE_HASHTABLE(files, 10);
 static DEFINE_SPINLOCK(files_lock);
+
+/* Written by those who register, read under RCU. */
+static DEFINE_XARRAY_ALLOC(numbers);
+static atomic64_t last_serial;
+
+/* How many uprobes have left the registry. Written under files_lock. */
+unsigned long uprobe_departures;
 
 static struct uprobe_file *find_file(struct inode *inode)
 {
@@ -225,6 +237,31 @@ static int read_bytes(struct uprobe *u)
 	return 0;
 }
 
+/* From now on calls find it; until it is published there are none. */
+static int number(struct uprobe *u)
+{
+	u->serial = atomic64_inc_return(&last_serial);
+	return xa_alloc(&numbers, &u->id, u, xa_limit_32b, GFP_KERNEL_ACCOUNT);
+}
+
+/**
+ * uprobe_registry_find - find a uprobe by its number
+ * @id: its uprobe::id
+ * @serial: its uprobe::serial
+ *
+ * Context: a section of RCU or of RCU tasks trace, in which it stays.
+ * Return: the uprobe, or NULL if its last consumer has left.
+ */
+struct uprobe *uprobe_registry_find(u32 id, u64 serial)
+{
+	struct uprobe *u;
+
+	/* one that was never published goes after a grace period of RCU */
+	guard(rcu)();
+	u = xa_load(&numbers, id);
+	return u && u->serial == serial ? u : NULL;
+}
+
 static struct uprobe *alloc_uprobe(struct inode *inode, loff_t offset)
 {
 	struct uprobe *u = kzalloc(sizeof(*u), GFP_KERNEL_ACCOUNT);
@@ -259,6 +296,8 @@ struct uprobe *uprobe_registry_get(struct inode *inode, loff_t offset)
 	u = alloc_uprobe(inode, offset);
 	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
 	err = u && file ? read_bytes(u) : -ENOMEM;
+	if (!err)
+		err = number(u);
 	if (err) {
 		kfree(file);
 		kfree(u);
@@ -273,8 +312,10 @@ struct uprobe *uprobe_registry_get(struct inode *inode, loff_t offset)
 	spin_unlock(&files_lock);
 
 	kfree(file);
-	if (kept != u)
-		kfree(u);
+	if (kept != u) {
+		xa_erase(&numbers, u->id);
+		kfree_rcu(u, rcu);
+	}
 	return kept;
 }
 
@@ -282,8 +323,8 @@ struct uprobe *uprobe_registry_get(struct inode *inode, loff_t offset)
  * uprobe_registry_leave - a consumer has gone
  * @uprobe: of which it was a consumer
  *
- * With the last one the place is no longer probed: the inode may be freed
- * and its address used again while open calls still refer to the uprobe.
+ * With the last one the place is no longer probed, and open calls don't find
+ * the uprobe any more.
  */
 void uprobe_registry_leave(struct uprobe *uprobe)
 {
@@ -291,8 +332,11 @@ void uprobe_registry_leave(struct uprobe *uprobe)
 
 	spin_lock(&files_lock);
 	if (--uprobe->users == 0) {
+		xa_erase(&numbers, uprobe->id);
 		file = uprobe->file;
-		uprobe->file = NULL;
+		WRITE_ONCE(uprobe->file, NULL);
+		/* pairs with uprobe_calls_open() and uprobe_call_uprobe() */
+		smp_store_release(&uprobe_departures, uprobe_departures + 1);
 		rb_erase(&uprobe->node, &file->uprobes);
 		if (RB_EMPTY_ROOT(&file->uprobes))
 			hash_del_rcu(&file->hash);
@@ -304,9 +348,15 @@ void uprobe_registry_leave(struct uprobe *uprobe)
 		kfree_rcu(file, rcu);
 }
 
+/* Those who walk its consumers do so in a section of one RCU or the other. */
 static void free_uprobe(struct rcu_head *rcu)
 {
-	kfree(container_of(rcu, struct uprobe, rcu));
+	struct uprobe *u = container_of(rcu, struct uprobe, rcu);
+
+	if (rcu_trace_implies_rcu_gp())
+		kfree(u);
+	else
+		kfree_rcu(u, rcu);
 }
 
 /**

@@ -2,9 +2,8 @@
 /*
  * Which breakpoints does an address space have, and what for?
  *
- * The index from address to site is a hash, read under RCU on a hit; a tree
- * beside it answers questions about ranges. Both change under mmap_lock held
- * for writing, and so do the roles of a site:
+ * They are in the index (index.c), from address to site. What a site is for
+ * changes under mmap_lock held for writing:
  *
  *	entry role	site->uprobe is set: hits are the uprobe's
  *	return role	site->is_return: open calls may end here
@@ -18,119 +17,25 @@
  * looks up.
  */
 
-#include <linux/rhashtable.h>
 #include <linux/slab.h>
 
 #include "internal.h"
 
-static const struct rhashtable_params index_params = {
-	.key_len		= sizeof_field(struct uprobe_site, vaddr),
-	.key_offset		= offsetof(struct uprobe_site, vaddr),
-	.head_offset		= offsetof(struct uprobe_site, hash),
-	.automatic_shrinking	= true,
-};
-
-/* ---- the index ---------------------------------------------------------- */
-
-static struct uprobe_site *find_site(struct uprobe_space *space,
-				     unsigned long vaddr)
-{
-	return rhashtable_lookup_fast(&space->index, &vaddr, index_params);
-}
-
-/**
- * uprobe_site_get - look a site up
- * @mm: address space, kept by the caller
- * @vaddr: address of the breakpoint
- *
- * Context: any.
- * Return: the site with a reference, or NULL.
- */
-struct uprobe_site *uprobe_site_get(struct mm_struct *mm, unsigned long vaddr)
-{
-	/* pairs with smp_store_release() in uprobe_space_make() */
-	struct uprobe_space *space = smp_load_acquire(&mm->uprobes_state.space);
-	struct uprobe_site *site;
-
-	if (!space)
-		return NULL;
-	rcu_read_lock();
-	site = find_site(space, vaddr);
-	if (site && !refcount_inc_not_zero(&site->ref))
-		site = NULL;
-	rcu_read_unlock();
-	return site;
-}
-
 /**
  * uprobe_site_put - give a reference back
- * @site: the site; with the last reference its slot is free again
+ * @site: the site; with the last reference its slot retires
  */
 void uprobe_site_put(struct uprobe_site *site)
 {
 	if (!refcount_dec_and_test(&site->ref))
 		return;
-	uprobe_slot_free(site);
+	uprobe_slot_retire(site);
 	kfree_rcu(site, rcu);
-}
-
-/**
- * uprobe_site_first - the first site at or above an address
- * @space: where to look
- * @from: the address
- *
- * Context: mmap_lock held for writing, or tree_lock, or nobody else has the
- * space. No reference is taken.
- *
- * Return: the site, or NULL.
- */
-struct uprobe_site *uprobe_site_first(struct uprobe_space *space,
-				      unsigned long from)
-{
-	struct rb_node *n = space->tree.rb_node;
-	struct uprobe_site *best = NULL;
-
-	while (n) {
-		struct uprobe_site *s = rb_entry(n, struct uprobe_site, node);
-
-		if (s->vaddr >= from) {
-			best = s;
-			n = n->rb_left;
-		} else {
-			n = n->rb_right;
-		}
-	}
-	return best;
-}
-
-static bool site_before(struct rb_node *a, const struct rb_node *b)
-{
-	return rb_entry(a, struct uprobe_site, node)->vaddr <
-	       rb_entry(b, struct uprobe_site, node)->vaddr;
-}
-
-static int publish(struct uprobe_site *site)
-{
-	struct uprobe_space *space = site->space;
-	int err;
-
-	err = rhashtable_insert_fast(&space->index, &site->hash, index_params);
-	if (err)
-		return err;
-	spin_lock(&space->tree_lock);
-	rb_add(&site->node, &space->tree, site_before);
-	spin_unlock(&space->tree_lock);
-	return 0;
 }
 
 static void unpublish(struct uprobe_site *site)
 {
-	struct uprobe_space *space = site->space;
-
-	rhashtable_remove_fast(&space->index, &site->hash, index_params);
-	spin_lock(&space->tree_lock);
-	rb_erase(&site->node, &space->tree);
-	spin_unlock(&space->tree_lock);
+	uprobe_index_remove(site);
 	uprobe_site_put(site);
 }
 
@@ -169,7 +74,7 @@ static unsigned long find_moved(struct uprobe_site *site)
 			continue;
 		vaddr = uprobe_vaddr_of(vma, site->offset);
 		if (vaddr < vma->vm_start || vaddr >= vma->vm_end ||
-		    !vma->anon_vma || find_site(site->space, vaddr))
+		    !vma->anon_vma || uprobe_site_find(site->space, vaddr))
 			continue;
 		if (uprobe_text_read(mm, vaddr, &byte, 1) == 1 &&
 		    byte == UPROBE_BREAKPOINT)
@@ -342,8 +247,8 @@ void uprobe_site_abandon(struct uprobe_site *site)
 		return;
 	uprobe = site->uprobe;
 	if (uprobe)
-		uprobe_count(uprobe, mm, U64_MAX, UPROBE_MISSED_INSTALL);
-	if (find_site(site->space, site->vaddr) == site)
+		uprobe_count(uprobe, mm, UPROBE_MISSED_INSTALL);
+	if (uprobe_site_find(site->space, site->vaddr) == site)
 		uprobe_site_remove(site);
 	mmap_write_unlock(mm);
 }
@@ -433,10 +338,9 @@ static int prepare(struct uprobe_site *site, const struct uprobe *uprobe)
 /* The index knows the site before a thread can trap there. */
 static int put_in_place(struct uprobe_site *site)
 {
-	int err = publish(site);
+	int err;
 
-	if (err)
-		return err;
+	uprobe_index_add(site);
 	err = uprobe_text_set_breakpoint(site->space->mm, site->vaddr,
 					 site->arch.insn[0]);
 	if (err) {
@@ -482,11 +386,11 @@ static struct uprobe_site *find_current(struct vm_area_struct *vma,
 					unsigned long vaddr)
 {
 	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
-	struct uprobe_site *site = space ? find_site(space, vaddr) : NULL;
+	struct uprobe_site *site = space ? uprobe_site_find(space, vaddr) : NULL;
 
 	if (site && !uprobe_site_matches(site, vma)) {
 		uprobe_site_remove(site);
-		site = find_site(space, vaddr) ? ERR_PTR(-EBUSY) : NULL;
+		site = uprobe_site_find(space, vaddr) ? ERR_PTR(-EBUSY) : NULL;
 	}
 	return site;
 }
@@ -561,6 +465,15 @@ int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
 
 /* ---- spaces ------------------------------------------------------------- */
 
+/* Areas are unmapped by a task of the mm: see uprobe_mark_areas(). */
+static void tidy(struct work_struct *work)
+{
+	struct uprobe_space *space = container_of(to_delayed_work(work),
+						  struct uprobe_space, tidy);
+
+	uprobe_mark_areas(space->mm);
+}
+
 static struct uprobe_space *alloc_space(struct mm_struct *mm)
 {
 	struct uprobe_space *space = kzalloc(sizeof(*space),
@@ -568,13 +481,14 @@ static struct uprobe_space *alloc_space(struct mm_struct *mm)
 
 	if (!space)
 		return NULL;
-	if (rhashtable_init(&space->index, &index_params)) {
+	if (uprobe_index_init(space)) {
 		kfree(space);
 		return NULL;
 	}
 	space->mm = mm;
-	spin_lock_init(&space->tree_lock);
+	space->next_scan = jiffies;
 	INIT_LIST_HEAD(&space->areas);
+	INIT_DELAYED_WORK(&space->tidy, tidy);
 	INIT_LIST_HEAD(&space->semaphores);
 	return space;
 }
@@ -615,13 +529,12 @@ static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
 	site->offset = from->offset;
 	site->is_return = from->is_return;
 	site->arch = from->arch;
-	if (from->slot)
-		uprobe_slot_adopt(site, from->slot);
-	err = publish(site);
+	err = uprobe_slot_clone(site, from);
 	if (err) {
 		uprobe_site_put(site);
 		return err;
 	}
+	uprobe_index_add(site);
 	if (from->uprobe)
 		set_uprobe(site, from->uprobe);
 	site->wants_returns = from->wants_returns;
@@ -678,12 +591,13 @@ void uprobe_space_free(struct uprobe_space *space)
 {
 	struct uprobe_site *site;
 
+	cancel_delayed_work_sync(&space->tidy);
 	while ((site = uprobe_site_first(space, 0))) {
 		detach(site);
 		unpublish(site);
 	}
 	uprobe_semaphores_free(space);
 	uprobe_areas_free(space);
-	rhashtable_destroy(&space->index);
+	uprobe_index_free(space);
 	kfree_rcu(space, rcu);
 }

@@ -9,12 +9,18 @@
  * are needed and double in size, so that there is no number of probes or
  * threads at which slots run out.
  *
+ * A thread runs through a slot without the kernel's knowledge. So the slot of
+ * a site that goes is only retired: it is used again when no thread stands in
+ * it (uprobe_slots_reclaim()). Until then the area tells which place each
+ * address of the slot stands for (uprobe_slot_origin()).
+ *
  * The mapping is r-x, its pages are zeroed and charged to the process's memory
  * cgroup, and only the kernel writes there, through its own mapping. fork
  * copies the mapping, but not the pages: the child's space has its own
  * (uprobe_areas_clone()), found through vm_mm at fault time.
  *
- * sites.c allocates and frees slots; step.c lets threads run in them.
+ * sites.c allocates slots; hit.c sends threads there, interrupt.c tells where
+ * they would be without.
  */
 
 #include <linux/highmem.h>
@@ -29,20 +35,43 @@
 #define SLOTS_PER_PAGE	(PAGE_SIZE / UPROBE_SLOT_SIZE)
 #define MAX_AREA_PAGES	64U
 
+/* how often to look for threads in slots, if the last look was in vain */
+#define SCAN_INTERVAL	(HZ / 20)
+
 /* what the heap is left to grow into before an area comes */
 #define HEAP_ROOM	SZ_1G
 
 static_assert(PAGE_SIZE % UPROBE_SLOT_SIZE == 0);
 
 /**
+ * struct uprobe_slot - what a slot stands for
+ * @vaddr: address of the original instruction; 0 if the slot is free. Set
+ *	before a thread can be sent to the slot, and cleared when none can be
+ *	in it any more.
+ * @retired: 0, or when its site has gone, for poll_state_synchronize_rcu()
+ * @scan: last scan for which it was a candidate: retired, and the grace period
+ *	had passed. mmap_lock.
+ * @seen: last scan that saw a thread in it. mmap_lock.
+ * @arch: lengths of the instruction
+ */
+struct uprobe_slot {
+	unsigned long		vaddr;
+	unsigned long		retired;
+	unsigned int		scan;
+	unsigned int		seen;
+	struct arch_uprobe_slot	arch;
+};
+
+/**
  * struct uprobe_area - one mapping with slots
- * @list: in uprobe_space::areas
+ * @list: in uprobe_space::areas; written under mmap_lock, read under RCU
  * @vaddr: where it is mapped
  * @nr_pages: how long it is
  * @gone: the process has unmapped it, or mapped something over it. Set under
  *	mmap_lock, never cleared; its sites get other slots.
- * @used: a bit for each slot. Set under mmap_lock, cleared by whoever drops
- *	the last reference to the site.
+ * @used: a bit for each slot that isn't free. mmap_lock.
+ * @slots: what each slot stands for
+ * @rcu: frees it
  * @pages: what is mapped there; each allocated when it is first needed, by a
  *	slot or by a page fault
  *
@@ -54,34 +83,70 @@ struct uprobe_area {
 	unsigned int		nr_pages;
 	bool			gone;
 	unsigned long		*used;
+	struct uprobe_slot	*slots;
+	struct rcu_head		rcu;
 	struct page		*pages[];
 };
+
+static unsigned int nr_slots(const struct uprobe_area *area)
+{
+	return area->nr_pages * SLOTS_PER_PAGE;
+}
 
 static unsigned long area_end(const struct uprobe_area *area)
 {
 	return area->vaddr + area->nr_pages * PAGE_SIZE;
 }
 
-/**
- * uprobe_area_at - find the area that covers an address
- * @space: where to look
- * @vaddr: the address
- *
- * Context: mmap_lock held, or nobody else has the mm.
- *
- * Return: the area, or NULL.
+/*
+ * The area that covers an address, or NULL. mmap_lock is held, or an RCU read
+ * lock, or nobody else has the mm.
  */
-struct uprobe_area *uprobe_area_at(struct uprobe_space *space,
+static struct uprobe_area *area_at(const struct uprobe_space *space,
 				   unsigned long vaddr)
 {
 	struct uprobe_area *area;
 
-	list_for_each_entry(area, &space->areas, list) {
-		if (!area->gone && vaddr >= area->vaddr &&
+	list_for_each_entry_rcu(area, &space->areas, list, true) {
+		if (!READ_ONCE(area->gone) && vaddr >= area->vaddr &&
 		    vaddr < area_end(area))
 			return area;
 	}
 	return NULL;
+}
+
+/**
+ * uprobe_slot_origin - which place does an address in a slot stand for?
+ * @space: of the address space
+ * @addr: an instruction pointer
+ * @vaddr: set to the address of the original instruction
+ *
+ * The slot stays what it is for as long as a thread may be in it.
+ *
+ * Context: any, also NMI; takes no lock.
+ * Return: where the thread would be without the slot: @vaddr or behind that
+ * instruction; 0 if @addr is in no slot.
+ */
+unsigned long uprobe_slot_origin(const struct uprobe_space *space,
+				 unsigned long addr, unsigned long *vaddr)
+{
+	const struct uprobe_area *area;
+	const struct uprobe_slot *slot;
+	unsigned long origin = 0;
+	unsigned int i;
+
+	rcu_read_lock();
+	area = area_at(space, addr);
+	if (area) {
+		i = (addr - area->vaddr) / UPROBE_SLOT_SIZE;
+		slot = &area->slots[i];
+		*vaddr = READ_ONCE(slot->vaddr);
+		if (*vaddr)
+			origin = arch_uprobe_slot_origin(&slot->arch, *vaddr,
+						addr % UPROBE_SLOT_SIZE);
+	}
+	rcu_read_unlock();
+	return origin;
 }
 
 /* A page of the area, zeroed when it is new; NULL without memory. */
@@ -113,7 +178,7 @@ static vm_fault_t area_fault(struct vm_fault *vmf)
 	struct uprobe_area *area;
 	struct page *page;
 
-	area = space ? uprobe_area_at(space, vmf->address) : NULL;
+	area = space ? area_at(space, vmf->address) : NULL;
 	if (!area)
 		return VM_FAULT_SIGBUS;
 	page = area_page(area, (vmf->address - area->vaddr) >> PAGE_SHIFT);
@@ -124,18 +189,34 @@ static vm_fault_t area_fault(struct vm_fault *vmf)
 	return 0;
 }
 
+/* Its sites have lost their slots, and hits find new ones. */
+static void lose_area(struct uprobe_space *space, struct uprobe_area *area)
+{
+	struct uprobe_site *site;
+	unsigned long at = 0;
+
+	/* munmap() closes mappings with the lock downgraded: no writer is here */
+	mmap_assert_locked(space->mm);
+	WRITE_ONCE(area->gone, true);
+	while ((site = uprobe_site_first(space, at))) {
+		at = site->vaddr + 1;
+		if (site->area == area)
+			uprobe_slot_retire(site);
+	}
+}
+
 /*
  * The process unmaps the area, or maps something over it; or it exits, and
- * its space has gone before. mmap_lock is held for writing.
+ * its space has gone before.
  */
 static void area_closed(struct vm_area_struct *vma)
 {
 	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
 	struct uprobe_area *area;
 
-	area = space ? uprobe_area_at(space, vma->vm_start) : NULL;
+	area = space ? area_at(space, vma->vm_start) : NULL;
 	if (area)
-		WRITE_ONCE(area->gone, true);
+		lose_area(space, area);
 }
 
 static const char *area_name(struct vm_area_struct *vma)
@@ -180,13 +261,14 @@ static unsigned long find_hole(struct mm_struct *mm, unsigned long vaddr,
 
 	mmap_assert_write_locked(mm);
 	low = PAGE_ALIGN(low);
-	if (low < vaddr && !mas_empty_area_rev(&vmi.mas, low, vaddr - 1, len))
+	if (low < vaddr && !mas_empty_area_rev(&vmi.mas, low,
+					       min(vaddr - 1, high), len))
 		return vmi.mas.last + 1 - len;
 
 	mas_reset(&vmi.mas);
-	low = vaddr;
+	low = max(low, vaddr);
 	if (mm->brk > vaddr)
-		low = mm->brk + HEAP_ROOM;
+		low = max(low, mm->brk + HEAP_ROOM);
 	if (low < high && !mas_empty_area(&vmi.mas, PAGE_ALIGN(low), high, len))
 		return vmi.mas.index;
 	return 0;
@@ -219,25 +301,9 @@ static int map_area(struct mm_struct *mm, struct uprobe_area *area)
 	return 0;
 }
 
-static struct uprobe_area *alloc_area(unsigned int nr_pages)
+static void free_area(struct rcu_head *rcu)
 {
-	struct uprobe_area *area;
-
-	area = kzalloc(struct_size(area, pages, nr_pages), GFP_KERNEL_ACCOUNT);
-	if (!area)
-		return NULL;
-	area->used = bitmap_zalloc(nr_pages * SLOTS_PER_PAGE,
-				   GFP_KERNEL_ACCOUNT);
-	if (!area->used) {
-		kfree(area);
-		return NULL;
-	}
-	area->nr_pages = nr_pages;
-	return area;
-}
-
-static void free_area(struct uprobe_area *area)
-{
+	struct uprobe_area *area = container_of(rcu, struct uprobe_area, rcu);
 	unsigned int i;
 
 	for (i = 0; i < area->nr_pages; i++) {
@@ -245,7 +311,26 @@ static void free_area(struct uprobe_area *area)
 			put_page(area->pages[i]);
 	}
 	bitmap_free(area->used);
+	kvfree(area->slots);
 	kfree(area);
+}
+
+static struct uprobe_area *alloc_area(unsigned int nr_pages)
+{
+	struct uprobe_area *area;
+
+	area = kzalloc(struct_size(area, pages, nr_pages), GFP_KERNEL_ACCOUNT);
+	if (!area)
+		return NULL;
+	area->nr_pages = nr_pages;
+	area->used = bitmap_zalloc(nr_slots(area), GFP_KERNEL_ACCOUNT);
+	area->slots = kvcalloc(nr_slots(area), sizeof(*area->slots),
+			       GFP_KERNEL_ACCOUNT);
+	if (!area->used || !area->slots) {
+		free_area(&area->rcu);
+		return NULL;
+	}
+	return area;
 }
 
 static struct uprobe_area *add_area(struct uprobe_space *space,
@@ -262,10 +347,10 @@ static struct uprobe_area *add_area(struct uprobe_space *space,
 				nr_pages * PAGE_SIZE);
 	err = area->vaddr ? map_area(space->mm, area) : -ENOMEM;
 	if (err) {
-		free_area(area);
+		free_area(&area->rcu);
 		return ERR_PTR(err);
 	}
-	list_add(&area->list, &space->areas);
+	list_add_rcu(&area->list, &space->areas);
 	space->nr_pages += nr_pages;
 	return area;
 }
@@ -285,45 +370,52 @@ static bool still_mapped(struct mm_struct *mm, const struct uprobe_area *area)
 	       vma->vm_start == area->vaddr && vma->vm_end == area_end(area);
 }
 
-static unsigned long take_slot(struct uprobe_area *area)
+static unsigned int index_of(const struct uprobe_area *area,
+			     unsigned long slot)
 {
-	unsigned int nr = area->nr_pages * SLOTS_PER_PAGE;
-	unsigned int i;
-
-	do {
-		i = find_first_zero_bit(area->used, nr);
-		if (i >= nr)
-			return 0;
-	} while (test_and_set_bit(i, area->used));
-	return area->vaddr + i * UPROBE_SLOT_SIZE;
+	return (slot - area->vaddr) / UPROBE_SLOT_SIZE;
 }
 
-static int fill(struct uprobe_area *area, unsigned long slot,
-		const u8 *bytes)
+/* The bytes are there before a thread is told of the slot. */
+static int fill(struct uprobe_area *area, unsigned int i, const u8 *bytes)
 {
-	struct page *page = area_page(area, (slot - area->vaddr) >> PAGE_SHIFT);
+	unsigned long at = i * UPROBE_SLOT_SIZE;
+	struct page *page = area_page(area, at >> PAGE_SHIFT);
 
 	if (!page)
 		return -ENOMEM;
-	memcpy_to_page(page, offset_in_page(slot), bytes, UPROBE_SLOT_SIZE);
+	memcpy_to_page(page, offset_in_page(at), bytes, UPROBE_SLOT_SIZE);
 	return 0;
+}
+
+static void take_slot(struct uprobe_site *site, struct uprobe_area *area,
+		      unsigned int i)
+{
+	struct uprobe_slot *slot = &area->slots[i];
+
+	__set_bit(i, area->used);
+	arch_uprobe_describe_slot(&site->arch, &slot->arch);
+	/* an interrupted thread that is looked at has read the slot's address */
+	WRITE_ONCE(slot->vaddr, site->vaddr);
+	site->area = area;
+	smp_store_release(&site->slot, area->vaddr + i * UPROBE_SLOT_SIZE);
 }
 
 static int use_area(struct uprobe_site *site, struct uprobe_area *area)
 {
-	u8 bytes[UPROBE_SLOT_SIZE] = {};
-	unsigned long slot = take_slot(area);
+	unsigned int i = find_first_zero_bit(area->used, nr_slots(area));
+	u8 bytes[UPROBE_SLOT_SIZE];
 	int err;
 
-	if (!slot)
+	if (i >= nr_slots(area))
 		return -ENOSPC;
-	err = arch_uprobe_fill_slot(&site->arch, bytes, slot, site->vaddr);
+	err = arch_uprobe_fill_slot(&site->arch, bytes,
+				    area->vaddr + i * UPROBE_SLOT_SIZE,
+				    site->vaddr);
 	if (!err)
-		err = fill(area, slot, bytes);
-	site->area = area;
-	WRITE_ONCE(site->slot, slot);
-	if (err)
-		uprobe_slot_free(site);
+		err = fill(area, i, bytes);
+	if (!err)
+		take_slot(site, area, i);
 	return err;
 }
 
@@ -332,8 +424,13 @@ static int find_slot(struct uprobe_site *site)
 	struct uprobe_space *space = site->space;
 	struct uprobe_area *area;
 	unsigned long low, high;
+	int err;
 
-	arch_uprobe_slot_range(space->mm, site->vaddr, &low, &high);
+	err = arch_uprobe_slot_range(space->mm, &site->arch, site->vaddr,
+				     &low, &high);
+	if (err)
+		return err;
+	uprobe_slots_reclaim(space);
 	list_for_each_entry(area, &space->areas, list) {
 		if (!area->gone && in_reach(area, low, high) &&
 		    still_mapped(space->mm, area) && use_area(site, area) == 0)
@@ -348,7 +445,8 @@ static int find_slot(struct uprobe_site *site)
  * @site: with a decoded instruction; not yet in the index
  *
  * Context: mmap_lock of the site's mm is held for writing. May sleep.
- * Return: 0, or -ENOMEM if there is no memory or no hole within reach.
+ * Return: 0; -ENOMEM if there is no memory or no hole within reach; -ERANGE if
+ * nothing can be within reach of both the code and its operand.
  */
 int uprobe_slot_alloc(struct uprobe_site *site)
 {
@@ -365,21 +463,6 @@ int uprobe_slot_alloc(struct uprobe_site *site)
 }
 
 /**
- * uprobe_slot_is_lost - has the process taken the slot's mapping away?
- * @site: referenced
- *
- * Context: any.
- *
- * Return: true if it has, or if there never was one.
- */
-bool uprobe_slot_is_lost(const struct uprobe_site *site)
-{
-	const struct uprobe_area *area = READ_ONCE(site->area);
-
-	return !area || READ_ONCE(area->gone);
-}
-
-/**
  * uprobe_slot_check - find out whether a site's slot is still mapped
  * @site: in the index
  *
@@ -391,7 +474,7 @@ void uprobe_slot_check(struct uprobe_site *site)
 {
 	mmap_assert_write_locked(site->space->mm);
 	if (site->area && !still_mapped(site->space->mm, site->area))
-		WRITE_ONCE(site->area->gone, true);
+		lose_area(site->space, site->area);
 }
 
 /**
@@ -412,67 +495,154 @@ int uprobe_slot_replace(struct uprobe_site *site)
 
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
-	if (uprobe_slot_is_lost(site)) {
-		uprobe_slot_free(site);
+	if (!site->slot)
 		err = uprobe_slot_alloc(site);
-	}
 	mmap_write_unlock(mm);
 	return err;
 }
 
 /**
- * uprobe_slot_free - take the slot of a site back
- * @site: nobody stands on it
+ * uprobe_slot_retire - a site doesn't use its slot any more
+ * @site: no thread will be sent to the slot
  *
- * Context: any in which the space lives. The bytes are zeroed first, so that
- * what the process may read there is its live instructions and nothing else.
+ * Threads may still be in it: see uprobe_slots_reclaim().
+ *
+ * Context: any in which the space lives.
  */
-void uprobe_slot_free(struct uprobe_site *site)
+void uprobe_slot_retire(struct uprobe_site *site)
 {
+	struct uprobe_space *space = site->space;
 	struct uprobe_area *area = site->area;
-	unsigned long at;
+	struct uprobe_slot *slot;
 
 	if (!area)
 		return;
-	at = site->slot - area->vaddr;
-	/* unless it was never filled */
-	if (area->pages[at >> PAGE_SHIFT])
-		memzero_page(area->pages[at >> PAGE_SHIFT],
-			     offset_in_page(at), UPROBE_SLOT_SIZE);
-	clear_bit_unlock(at / UPROBE_SLOT_SIZE, area->used);
+	slot = &area->slots[index_of(area, site->slot)];
 	site->area = NULL;
-	site->slot = 0;
+	WRITE_ONCE(site->slot, 0);
+	/* a state is never 0: the low bits say that nothing is going on */
+	WRITE_ONCE(slot->retired, get_state_synchronize_rcu() ?: 1);
+	atomic_inc(&space->nr_retired);
 }
 
-static int clone_area(struct uprobe_space *to, const struct uprobe_area *from)
+/* Zeroed, so that what the process may read there is its live instructions. */
+static void free_slot(struct uprobe_area *area, unsigned int i)
 {
-	struct uprobe_area *area = alloc_area(from->nr_pages);
+	unsigned long at = i * UPROBE_SLOT_SIZE;
+
+	memzero_page(area->pages[at >> PAGE_SHIFT], offset_in_page(at),
+		     UPROBE_SLOT_SIZE);
+	WRITE_ONCE(area->slots[i].vaddr, 0);
+	WRITE_ONCE(area->slots[i].retired, 0);
+	__clear_bit(i, area->used);
+}
+
+/*
+ * Hits send threads to a slot inside an RCU section, after they have found its
+ * site in the index. When a grace period has passed since the site has gone,
+ * threads only leave.
+ */
+static bool may_be_freed(const struct uprobe_slot *slot)
+{
+	unsigned long retired = READ_ONCE(slot->retired);
+
+	return retired && poll_state_synchronize_rcu(retired);
+}
+
+static unsigned int free_unseen(struct uprobe_space *space)
+{
+	struct uprobe_area *area;
+	unsigned int i, freed = 0;
+
+	list_for_each_entry(area, &space->areas, list) {
+		for_each_set_bit(i, area->used, nr_slots(area)) {
+			if (area->slots[i].scan != space->scan ||
+			    area->slots[i].seen == space->scan)
+				continue;
+			free_slot(area, i);
+			freed++;
+		}
+	}
+	return freed;
+}
+
+static bool choose_candidates(struct uprobe_space *space)
+{
+	struct uprobe_area *area;
+	bool any = false;
 	unsigned int i;
 
-	if (!area)
-		return -ENOMEM;
-	area->vaddr = from->vaddr;
-	area->gone = from->gone;
-	list_add_tail(&area->list, &to->areas);
-	to->nr_pages += area->nr_pages;
-	for (i = 0; i < from->nr_pages; i++) {
-		if (!from->pages[i])
-			continue;
-		area->pages[i] = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT);
-		if (!area->pages[i])
-			return -ENOMEM;
-		copy_highpage(area->pages[i], from->pages[i]);
+	list_for_each_entry(area, &space->areas, list) {
+		for_each_set_bit(i, area->used, nr_slots(area)) {
+			if (!may_be_freed(&area->slots[i]))
+				continue;
+			area->slots[i].scan = space->scan;
+			any = true;
+		}
 	}
-	return 0;
+	return any;
+}
+
+static void see(void *data, unsigned long ip)
+{
+	struct uprobe_space *space = data;
+	struct uprobe_area *area = area_at(space, ip);
+
+	if (area)
+		area->slots[index_of(area, ip)].seen = space->scan;
 }
 
 /**
- * uprobe_areas_clone - fork: the child gets the same slots at the same places
+ * uprobe_slots_reclaim - retired slots without a thread become free
+ * @space: of an mm with users
+ *
+ * Context: mmap_lock held for writing. May sleep.
+ */
+void uprobe_slots_reclaim(struct uprobe_space *space)
+{
+	unsigned int freed = 0;
+
+	mmap_assert_write_locked(space->mm);
+	/* a thread that stays in its slot shall not make each new slot dear */
+	if (!atomic_read(&space->nr_retired) ||
+	    time_before(jiffies, space->next_scan))
+		return;
+	if (!++space->scan)
+		space->scan++;
+	/*
+	 * What may be freed is settled before the threads are looked at: of a
+	 * slot whose grace period ends meanwhile they tell nothing.
+	 */
+	if (!choose_candidates(space))
+		return;
+	if (uprobe_visit_threads(space->mm, see, space))
+		freed = free_unseen(space);
+	atomic_sub(freed, &space->nr_retired);
+	if (!freed)
+		space->next_scan = jiffies + SCAN_INTERVAL;
+}
+
+static struct uprobe_area *clone_area(struct uprobe_space *to,
+				      const struct uprobe_area *from)
+{
+	struct uprobe_area *area = alloc_area(from->nr_pages);
+
+	if (!area)
+		return NULL;
+	area->vaddr = from->vaddr;
+	area->gone = from->gone;
+	list_add_tail_rcu(&area->list, &to->areas);
+	to->nr_pages += area->nr_pages;
+	return area;
+}
+
+/**
+ * uprobe_areas_clone - fork: the child has areas where the parent has
  * @to: the child's space; nobody else knows it
  * @from: the parent's
  *
- * All slots are free afterwards; uprobe_space_clone() takes those of the
- * sites that it copies.
+ * Their slots are free: uprobe_slot_clone() takes those of the sites that
+ * are copied.
  *
  * Context: mmap_lock of the parent is held for writing.
  * Return: 0 or -ENOMEM; uprobe_areas_free() cleans up.
@@ -482,54 +652,74 @@ int uprobe_areas_clone(struct uprobe_space *to, struct uprobe_space *from)
 	struct uprobe_area *area;
 
 	list_for_each_entry(area, &from->areas, list) {
-		int err = clone_area(to, area);
-
-		if (err)
-			return err;
+		if (!clone_area(to, area))
+			return -ENOMEM;
 	}
 	return 0;
 }
 
 /**
- * uprobe_slot_adopt - the copy of a site takes the slot of the original
+ * uprobe_slot_clone - fork: the copy of a site has its slot where the
+ *	original has
  * @site: the copy, in a space that uprobe_areas_clone() has filled
- * @slot: address of the slot
+ * @from: the original
+ *
+ * A slot that the parent has lost isn't copied: a hit finds another one.
+ *
+ * Context: mmap_lock of the parent is held for writing.
+ * Return: 0 or -ENOMEM.
  */
-void uprobe_slot_adopt(struct uprobe_site *site, unsigned long slot)
+int uprobe_slot_clone(struct uprobe_site *site, const struct uprobe_site *from)
 {
-	site->area = uprobe_area_at(site->space, slot);
-	/* lost in the parent: uprobe_slot_check() finds another one */
-	if (!site->area)
-		return;
-	site->slot = slot;
-	set_bit((slot - site->area->vaddr) / UPROBE_SLOT_SIZE,
-		site->area->used);
+	u8 bytes[UPROBE_SLOT_SIZE];
+	struct uprobe_area *area;
+	unsigned int i;
+	int err;
+
+	if (!from->slot)
+		return 0;
+	area = area_at(site->space, from->slot);
+	i = index_of(area, from->slot);
+	memcpy_from_page(bytes, from->area->pages[i / SLOTS_PER_PAGE],
+			 offset_in_page(from->slot), UPROBE_SLOT_SIZE);
+	err = fill(area, i, bytes);
+	if (!err)
+		take_slot(site, area, i);
+	return err;
+}
+
+static bool is_unused(const struct uprobe_area *area)
+{
+	return bitmap_empty(area->used, nr_slots(area));
 }
 
 /**
- * uprobe_areas_unmap - take the mappings of all areas away
+ * uprobe_areas_unmap - take the mappings of unused areas away
  * @space: has no sites any more
  *
  * Context: mmap_lock is held for writing, by a task of this mm.
+ *
+ * Return: true if all areas have gone; else slots wait for threads to leave.
  */
-void uprobe_areas_unmap(struct uprobe_space *space)
+bool uprobe_areas_unmap(struct uprobe_space *space)
 {
 	struct uprobe_area *area, *next;
 
+	uprobe_slots_reclaim(space);
 	list_for_each_entry_safe(area, next, &space->areas, list) {
-		/* a thread may still be in the slot of a site that is gone */
-		if (!bitmap_empty(area->used,
-				  area->nr_pages * SLOTS_PER_PAGE))
+		if (!is_unused(area))
 			continue;
 		if (!area->gone && still_mapped(space->mm, area)) {
-			area->gone = true;
+			/* without a site nothing is lost */
+			WRITE_ONCE(area->gone, true);
 			do_munmap(space->mm, area->vaddr,
 				  area->nr_pages * PAGE_SIZE, NULL);
 		}
 		space->nr_pages -= area->nr_pages;
-		list_del(&area->list);
-		free_area(area);
+		list_del_rcu(&area->list);
+		call_rcu(&area->rcu, free_area);
 	}
+	return list_empty(&space->areas);
 }
 
 /**
@@ -540,7 +730,8 @@ void uprobe_areas_free(struct uprobe_space *space)
 {
 	struct uprobe_area *area, *next;
 
-	list_for_each_entry_safe(area, next, &space->areas, list)
-		free_area(area);
-	INIT_LIST_HEAD(&space->areas);
+	list_for_each_entry_safe(area, next, &space->areas, list) {
+		list_del_rcu(&area->list);
+		call_rcu(&area->rcu, free_area);
+	}
 }

@@ -16,18 +16,18 @@
 #include "internal.h"
 
 /**
- * uprobe_thread_make - the current thread's state, made if it has none
+ * uprobe_thread_make - give the current thread its state
  * @gfp: how to allocate
+ *
+ * For a thread that has met its first breakpoint. Without memory it does so
+ * again until there is some.
  *
  * Return: the state, or NULL without memory.
  */
 struct uprobe_thread *uprobe_thread_make(gfp_t gfp)
 {
-	struct uprobe_thread *ut = uprobe_thread_of(current);
+	struct uprobe_thread *ut = kzalloc(sizeof(*ut), gfp);
 
-	if (ut)
-		return ut;
-	ut = kzalloc(sizeof(*ut), gfp);
 	if (ut)
 		current->utask = &ut->task;
 	return ut;
@@ -47,10 +47,13 @@ void uprobe_free_utask(struct task_struct *t)
 		return;
 	uprobe_calls_free(ut, t->flags & PF_EXITING ? UPROBE_MISSED_EXIT :
 						      UPROBE_MISSED_EXEC);
+	uprobe_forget_interruptions(ut);
 	t->utask = NULL;
 	/* killed inside a slot */
 	if (ut->site)
 		uprobe_site_put(ut->site);
+	kfree(ut->list);
+	kvfree(ut->buffer);
 	kfree(ut);
 }
 
@@ -59,11 +62,13 @@ static void inherit_calls(struct task_struct *child)
 	struct uprobe_thread *parent = uprobe_thread_of(current);
 	struct uprobe_thread *ut;
 
-	if (!parent || !parent->calls)
+	if (!parent || (!parent->calls && !parent->interrupted))
 		return;
 	ut = kzalloc(sizeof(*ut), GFP_KERNEL);
-	if (ut)
+	if (ut) {
 		child->utask = &ut->task;
+		uprobe_inherit_interruptions(ut, parent);
+	}
 	uprobe_calls_inherit(ut, parent, child->mm);
 }
 
@@ -107,14 +112,18 @@ void uprobe_notify_resume(struct pt_regs *regs)
 		uprobe_sync(current->mm);
 
 	ut = uprobe_thread_of(current);
-	if (!ut)
+	if (!ut) {
+		if (current->mm->uprobes_state.space)
+			uprobe_thread_make(GFP_KERNEL);
 		return;
+	}
+	uprobe_resume(ut, regs);
 	switch (ut->step) {
 	case STEP_HIT:
+	case STEP_EXECUTE:
 		uprobe_handle_hit(ut, regs);
 		break;
 	case STEP_DONE:
-	case STEP_ABORTED:
 		uprobe_step_finish(ut, regs);
 		break;
 	case STEP_NONE:

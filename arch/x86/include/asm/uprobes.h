@@ -75,8 +75,17 @@ struct arch_uprobe {
 };
 
 /**
+ * struct arch_uprobe_slot - what has to be known of a thread in a slot
+ * @insn_len: length of the instruction in the slot
+ * @len: length of the original
+ */
+struct arch_uprobe_slot {
+	u8			insn_len;
+	u8			len;
+};
+
+/**
  * struct arch_uprobe_task - what a thread needs back after a step
- * @trap_nr: thread_struct::trap_nr as it was
  * @virtual_dr6: thread_struct::virtual_dr6 as it was: what a debugger reads
  * @trap_flag: the trap flag was set already, by a debugger or the program
  * @block_step: the debugger had asked for a trap at branches only
@@ -86,7 +95,6 @@ struct arch_uprobe {
  * Only the thread itself uses it.
  */
 struct arch_uprobe_task {
-	unsigned int		trap_nr;
 	unsigned long		virtual_dr6;
 	bool			trap_flag;
 	bool			block_step;

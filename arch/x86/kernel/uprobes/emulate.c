@@ -10,8 +10,8 @@
  * do it in the slot. The user's memory is written last, once, and before the
  * registers.
  *
- * Called by the core after the handlers of a hit have run, on the way back to
- * user mode.
+ * Called by the core after the consumers of a hit have been told, in the trap or
+ * on the way back to user mode.
  */
 #include <linux/mm_types.h>
 #include <linux/ptrace.h>
@@ -36,7 +36,7 @@ struct outcome {
 };
 
 /**
- * uprobe_read_user - read an operand as the processor would
+ * uprobe_read_operand - read an operand as the processor would
  * @addr: address in the user's memory
  * @width: how many bytes: 2, 4 or 8
  * @value: set to what was read, zero-extended
@@ -44,14 +44,14 @@ struct outcome {
  * Context: may sleep, unless page faults are disabled.
  * Return: was it read?
  */
-bool uprobe_read_user(unsigned long addr, u8 width, unsigned long *value)
+bool uprobe_read_operand(unsigned long addr, u8 width, unsigned long *value)
 {
 	*value = 0;
 	return !copy_from_user(value, (void __user *)addr, width);
 }
 
 /**
- * uprobe_write_user - write an operand as the processor would
+ * uprobe_write_operand - write an operand as the processor would
  * @addr: address in the user's memory
  * @width: how many bytes: 2, 4 or 8
  * @value: what to write; higher bytes are ignored
@@ -61,7 +61,7 @@ bool uprobe_read_user(unsigned long addr, u8 width, unsigned long *value)
  * Context: may sleep, unless page faults are disabled.
  * Return: was it written?
  */
-bool uprobe_write_user(unsigned long addr, u8 width, unsigned long value)
+bool uprobe_write_operand(unsigned long addr, u8 width, unsigned long value)
 {
 	switch (width) {
 	case 2:
@@ -121,7 +121,7 @@ static bool push(const struct arch_uprobe *au, struct pt_regs *regs,
 	unsigned long sp = wrap(au, regs->sp - au->width);
 
 	if (!has_flat_stack(au, regs) || !is_aligned(regs, sp, au->width) ||
-	    !uprobe_write_user(sp, au->width, value))
+	    !uprobe_write_operand(sp, au->width, value))
 		return false;
 	regs->sp = sp;
 	return true;
@@ -164,7 +164,7 @@ static bool emulate_pop(const struct arch_uprobe *au, struct pt_regs *regs,
 	unsigned long value;
 
 	if (!has_flat_stack(au, regs) || !is_aligned(regs, sp, au->width) ||
-	    !uprobe_read_user(sp, au->width, &value))
+	    !uprobe_read_operand(sp, au->width, &value))
 		return false;
 	regs->sp = wrap(au, sp + au->width);
 	set_register(find_register(regs, au->reg), au->width, value);
@@ -282,7 +282,7 @@ static bool read_target_word(const struct arch_uprobe *au,
 		return false;
 	addr = (unsigned long)insn_get_addr_ref(&insn, regs);
 	return addr != -1UL && is_aligned(regs, addr, au->width) &&
-	       uprobe_read_user(addr, au->width, target);
+	       uprobe_read_operand(addr, au->width, target);
 }
 
 static bool read_target(const struct arch_uprobe *au, struct pt_regs *regs,
@@ -348,14 +348,31 @@ bool arch_uprobe_fits(const struct arch_uprobe *au, struct pt_regs *regs)
 }
 
 /**
+ * arch_uprobe_can_boost - may the thread run through the slot by itself?
+ * @au: the instruction
+ * @regs: of a thread at the instruction
+ *
+ * Not what needs a correction afterwards, nor what emulation has left because
+ * it may not be taken (see relocate.c); and not under the trap flag, whose trap
+ * would come in the slot.
+ *
+ * Context: any.
+ * Return: true if it may.
+ */
+bool arch_uprobe_can_boost(const struct arch_uprobe *au, struct pt_regs *regs)
+{
+	return au->class == UPROBE_RELOCATED && !(regs->flags & X86_EFLAGS_TF);
+}
+
+/**
  * arch_uprobe_emulate - carry out the displaced instruction in the kernel
  * @au: the instruction
- * @regs: of the thread, the instruction pointer at @vaddr
+ * @regs: of the thread, the instruction pointer at @vaddr; arch_uprobe_fits()
  * @vaddr: where the instruction is
  *
  * If the trap flag is set, what follows a single step happens, too: SIGTRAP.
  *
- * Context: task context. May sleep, unless page faults are disabled.
+ * Context: trap or task context. May sleep, unless page faults are disabled.
  * Return: true if it is done and the instruction pointer stands at the next
  * instruction; false if nothing was changed and the slot has to do it.
  */
@@ -366,7 +383,7 @@ bool arch_uprobe_emulate(const struct arch_uprobe *au, struct pt_regs *regs,
 	struct outcome out = { .ip = wrap(au, vaddr + au->len) };
 	bool stepped;
 
-	if (au->class != UPROBE_EMULATED || !arch_uprobe_fits(au, regs))
+	if (au->class != UPROBE_EMULATED)
 		return false;
 
 	/* a watchpoint on the stack shows up here during the access */

@@ -164,8 +164,8 @@ enum uprobe_verdict uprobe_opcode_verdict(struct insn *insn);
 unsigned int uprobe_slot_insn_len(const struct arch_uprobe *au);
 
 /* emulate.c */
-bool uprobe_read_user(unsigned long addr, u8 width, unsigned long *value);
-bool uprobe_write_user(unsigned long addr, u8 width, unsigned long value);
+bool uprobe_read_operand(unsigned long addr, u8 width, unsigned long *value);
+bool uprobe_write_operand(unsigned long addr, u8 width, unsigned long value);
 
 /* step.c */
 void uprobe_report_traps(struct pt_regs *regs, unsigned long old_dr6,

@@ -2,10 +2,10 @@
 /*
  * Whose trap is this?
  *
- * The breakpoint and debug exceptions of user mode come here through the die
- * notifier chain, interrupts off. The core says whether it knows the address
- * or is waiting for the end of a step, and does the rest on the way back to
- * user mode (emulate.c, step.c).
+ * Breakpoint exceptions of user mode go straight from traps.c to the core
+ * (uprobe_breakpoint()). Debug exceptions come here through the die notifier
+ * chain, interrupts off: the core says whether it is waiting for the end of a
+ * step, and does the rest on the way back to user mode (step.c).
  */
 #include <linux/err.h>
 #include <linux/kdebug.h>
@@ -83,14 +83,7 @@ int arch_uprobe_exception_notify(struct notifier_block *self,
 	const struct die_args *trap = data;
 	struct pt_regs *regs = trap->regs;
 
-	if (!regs || !user_mode(regs) || v8086_mode(regs))
+	if (val != DIE_DEBUG || !user_mode(regs) || v8086_mode(regs))
 		return NOTIFY_DONE;
-	switch (val) {
-	case DIE_INT3:
-		return uprobe_breakpoint(regs) ? NOTIFY_STOP : NOTIFY_DONE;
-	case DIE_DEBUG:
-		return step_trapped(regs, ERR_PTR(trap->err));
-	default:
-		return NOTIFY_DONE;
-	}
+	return step_trapped(regs, ERR_PTR(trap->err));
 }

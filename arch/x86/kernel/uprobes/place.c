@@ -5,18 +5,17 @@
  * Called by the core when a site is made: the answers choose how the
  * instruction is decoded (classify.c) and where its slot goes (relocate.c).
  */
+#include <linux/errno.h>
 #include <linux/minmax.h>
 #include <linux/mm_types.h>
 #include <linux/security.h>
 #include <linux/sizes.h>
+#include <linux/string.h>
 #include <linux/uprobes.h>
 #include <asm/mmu_context.h>
 
-/*
- * Displacements reach 2 GB. A slot stays half a gigabyte below that, so that
- * operands up to half a gigabyte away from the code are in its reach too.
- */
-#define REACH	(SZ_2G - SZ_512M)
+/* Displacements reach 2 GB; the rest is for the length of area and code. */
+#define REACH	((s64)SZ_2G - SZ_16M)
 
 /**
  * arch_uprobe_mm_is_64bit - is the code of this address space 64-bit code?
@@ -32,27 +31,48 @@ bool arch_uprobe_mm_is_64bit(const struct mm_struct *mm)
 	return is_64bit_mm((struct mm_struct *)mm);
 }
 
+/* How far the operand is from the instruction, if that makes a difference. */
+static s64 operand_distance(const struct arch_uprobe *au)
+{
+	s32 disp;
+
+	if (!au->rip_disp || au->addr32)
+		return 0;
+	memcpy(&disp, au->insn + au->rip_disp, sizeof(disp));
+	return disp;
+}
+
 /**
  * arch_uprobe_slot_range - where may the slot of an instruction be?
  * @mm: the address space
- * @vaddr: where the instruction is
- * @low: lowest address that the slot may have
- * @high: highest address that the last byte of the slot may have
+ * @au: the instruction
+ * @vaddr: where it is
+ * @low: set to the lowest address that the slot may have
+ * @high: set to the highest address that the last byte of the slot may have
+ *
+ * The slot must reach the code behind the instruction, and its operand, which
+ * may be 2 GB on either side.
  *
  * Context: any.
+ * Return: 0, or -ERANGE if there is no such address.
  */
-void arch_uprobe_slot_range(const struct mm_struct *mm, unsigned long vaddr,
-			    unsigned long *low, unsigned long *high)
+int arch_uprobe_slot_range(const struct mm_struct *mm,
+			   const struct arch_uprobe *au, unsigned long vaddr,
+			   unsigned long *low, unsigned long *high)
 {
 	unsigned long bottom = max(mmap_min_addr, PAGE_SIZE);
 	unsigned long top = mm->task_size - 1;
+	s64 distance = operand_distance(au), below, above;
 
 	*low = bottom;
 	*high = top;
 	if (!arch_uprobe_mm_is_64bit(mm))
-		return;
-	if (vaddr > bottom + REACH)
-		*low = vaddr - REACH;
-	if (vaddr < top - REACH)
-		*high = vaddr + REACH;
+		return 0;
+	below = REACH - max(distance, 0LL);
+	above = REACH + min(distance, 0LL);
+	if ((s64)(vaddr - bottom) > below)
+		*low = vaddr - below;
+	if ((s64)(top - vaddr) > above)
+		*high = vaddr + above;
+	return *low < *high ? 0 : -ERANGE;
 }

@@ -4,10 +4,9 @@
  *
  * The instruction, so encoded that it does at the slot's address what the
  * original does at its own, and behind it a jump to the instruction after the
- * original. An operand relative to the instruction pointer gets another
- * displacement; place.c keeps slots near enough. Only step.c runs slots
- * today, and the trap comes before the jump; with the jump a thread needs no
- * trap to get back.
+ * original: a thread needs no trap to get back. An operand relative to the
+ * instruction pointer gets another displacement; place.c keeps slots near
+ * enough.
  *
  * Relative branches land here only if they fault, or if the processor has to
  * keep a shadow stack. Their slot reaches any target, taken for granted that
@@ -48,6 +47,37 @@ unsigned int uprobe_slot_insn_len(const struct arch_uprobe *au)
 	if (!is_relative_branch(au))
 		return au->len;
 	return au->is_64bit ? POINTER_JUMP : JUMP_LEN;
+}
+
+/**
+ * arch_uprobe_describe_slot - write down what has to be known of a slot
+ * @au: the instruction
+ * @slot: filled
+ *
+ * Context: any; pure.
+ */
+void arch_uprobe_describe_slot(const struct arch_uprobe *au,
+			       struct arch_uprobe_slot *slot)
+{
+	slot->insn_len = uprobe_slot_insn_len(au);
+	slot->len = au->len;
+}
+
+/**
+ * arch_uprobe_slot_origin - where would a thread in a slot be without it?
+ * @slot: what is known of the slot
+ * @vaddr: where the original instruction is
+ * @offset: of the instruction pointer in the slot
+ *
+ * Behind the instruction there is nothing but the jump back.
+ *
+ * Context: any, also NMI.
+ * Return: @vaddr, or the address behind the original.
+ */
+unsigned long arch_uprobe_slot_origin(const struct arch_uprobe_slot *slot,
+				      unsigned long vaddr, unsigned int offset)
+{
+	return offset < slot->insn_len ? vaddr : vaddr + slot->len;
 }
 
 /* In 32-bit code addresses wrap around, so that every distance fits. */

@@ -67,13 +67,15 @@ bool arch_uprobe_call_returned(unsigned long call_sp, struct pt_regs *regs)
  * @regs: tell the size of a word
  *
  * Context: may sleep, unless page faults are disabled.
- * Return: false only if it is known to hold something else.
+ * Return: 1 if it does, 0 if not, -EFAULT if it can't be read.
  */
-bool arch_uprobe_word_is(unsigned long sp, unsigned long value,
-			 struct pt_regs *regs)
+int arch_uprobe_word_is(unsigned long sp, unsigned long value,
+			struct pt_regs *regs)
 {
 	unsigned long word = 0;
 	size_t size = user_64bit_mode(regs) ? sizeof(u64) : sizeof(u32);
 
-	return copy_from_user(&word, (void __user *)sp, size) || word == value;
+	if (copy_from_user(&word, (void __user *)sp, size))
+		return -EFAULT;
+	return word == value;
 }

@@ -18,7 +18,6 @@
  * mode.
  */
 #include <linux/errno.h>
-#include <linux/limits.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <asm/debugreg.h>
@@ -27,9 +26,6 @@
 #include <asm/traps.h>
 
 #include "internal.h"
-
-/* thread_struct::trap_nr while in a slot: any trap that signals changes it */
-#define NO_TRAP		UINT_MAX
 
 /**
  * uprobe_report_traps - send the SIGTRAP that follows an instruction
@@ -61,18 +57,12 @@ void uprobe_report_traps(struct pt_regs *regs, unsigned long old_dr6,
 static unsigned long original_ip(const struct arch_uprobe *au, unsigned long ip,
 				 unsigned long slot_addr, unsigned long vaddr)
 {
-	unsigned long offset = ip - slot_addr;
+	struct arch_uprobe_slot slot;
 
-	if (offset >= UPROBE_SLOT_SIZE)
+	if (ip - slot_addr >= UPROBE_SLOT_SIZE)
 		return ip;
-	return vaddr + (offset < uprobe_slot_insn_len(au) ? offset : au->len);
-}
-
-static void restore_trap_nr(const struct arch_uprobe_task *aut)
-{
-	/* after a fault the signal frame needs the number of the fault */
-	if (current->thread.trap_nr == NO_TRAP)
-		current->thread.trap_nr = aut->trap_nr;
+	arch_uprobe_describe_slot(au, &slot);
+	return arch_uprobe_slot_origin(&slot, vaddr, ip - slot_addr);
 }
 
 /**
@@ -88,14 +78,10 @@ void arch_uprobe_step_begin(const struct arch_uprobe *au,
 			    struct arch_uprobe_task *aut,
 			    struct pt_regs *regs, unsigned long slot_addr)
 {
-	struct thread_struct *thread = &current->thread;
-
-	aut->trap_nr = thread->trap_nr;
-	aut->virtual_dr6 = thread->virtual_dr6;
+	aut->virtual_dr6 = current->thread.virtual_dr6;
 	aut->trap_flag = regs->flags & X86_EFLAGS_TF;
 	aut->block_step = test_thread_flag(TIF_BLOCKSTEP);
 
-	thread->trap_nr = NO_TRAP;
 	if (aut->block_step)
 		set_task_blockstep(current, false);
 	regs->ip = slot_addr;
@@ -126,7 +112,7 @@ static int fix_return_address(const struct arch_uprobe *au,
 {
 	unsigned long ret_addr = vaddr + au->len;
 
-	if (uprobe_write_user(regs->sp, au->width, ret_addr))
+	if (uprobe_write_operand(regs->sp, au->width, ret_addr))
 		return shstk_update_last_frame(ret_addr) ? -EFAULT : 0;
 	if (shstk_is_enabled())
 		return -EFAULT;
@@ -141,8 +127,8 @@ static void fix_pushed_flags(const struct arch_uprobe *au,
 {
 	unsigned long flags;
 
-	if (uprobe_read_user(regs->sp, au->width, &flags) &&
-	    uprobe_write_user(regs->sp, au->width, flags & ~X86_EFLAGS_TF))
+	if (uprobe_read_operand(regs->sp, au->width, &flags) &&
+	    uprobe_write_operand(regs->sp, au->width, flags & ~X86_EFLAGS_TF))
 		return;
 	regs->sp += au->width;
 	regs->ip = vaddr;
@@ -188,7 +174,6 @@ int arch_uprobe_step_end(const struct arch_uprobe *au,
 	if (regs->ip == slot_addr && !seen && !watched)
 		return -EAGAIN;
 
-	restore_trap_nr(aut);
 	regs->ip = original_ip(au, regs->ip, slot_addr, vaddr);
 	err = fix_stack(au, aut, regs, vaddr);
 
@@ -220,23 +205,10 @@ void arch_uprobe_step_abort(const struct arch_uprobe *au,
 			    struct pt_regs *regs, unsigned long slot_addr,
 			    unsigned long vaddr)
 {
-	restore_trap_nr(aut);
 	current->thread.virtual_dr6 = aut->virtual_dr6;
 	regs->ip = original_ip(au, regs->ip, slot_addr, vaddr);
 	if (!aut->trap_flag)
 		regs->flags &= ~X86_EFLAGS_TF;
 	if (aut->block_step)
 		set_task_blockstep(current, true);
-}
-
-/**
- * arch_uprobe_step_faulted - has the instruction in the slot faulted?
- * @aut: what step_begin() saved
- *
- * Context: the thread itself, while it is in the slot.
- * Return: true if a trap has left its number, and so is about to signal.
- */
-bool arch_uprobe_step_faulted(const struct arch_uprobe_task *aut)
-{
-	return current->thread.trap_nr != NO_TRAP;
 }

@@ -28,7 +28,9 @@
 #define TRACING		"/sys/kernel/tracing/"
 #define UNUSED		__attribute__((unused))
 #define PROBED		__attribute__((noipa, aligned(16)))
+#ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
 
 /* The test itself can't go on: no subtest is to blame. */
 #define must(what)							\

@@ -336,6 +336,8 @@ static void faults_look_like_unprobed(void)
 	protect_page();
 	store(page + 16, 99);
 	equal(*(long *)(page + 16), 99, "escapes_from_faults_leave_no_trace");
+	equal(count("store", "entries"), 103, "each_call_is_one_hit_whether_repaired_or_escaped_from");
+	equal(count("load", "entries"), 2, "each_call_is_one_hit_whether_repaired_or_skipped");
 	remove_all();
 }
 

@@ -1,1 +1,2 @@
 #include <kernel_stubs.h>
+#include_next <linux/limits.h>

@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How do the consumers get a hit?
+ *
+ * In two phases. *Gather*: each consumer that wants the hit reads what it needs
+ * into a buffer, without a page fault and without any effect. *Commit*: if all
+ * of them could, they write their records, and calls are closed and opened. So
+ * a hit can be tried in the trap, and if anything is missing there (a page, a
+ * return site, memory, or a consumer may sleep), nothing has happened yet, and
+ * it is tried again in task context, where the missing thing is procured first,
+ * outside of RCU sections.
+ *
+ *	trap	uprobe_deliver_now()		one attempt
+ *	task	uprobe_deliver_patiently()	procure, attempt, procure, …
+ *
+ * A hit may be several deliveries: the returns of all calls that end here, the
+ * innermost first, and the entry. Consumers of the stock kind just have their
+ * handlers called, in task context, at the place of the commit. A single
+ * consumer that only counts is spared all of that.
+ */
+
+#include <linux/percpu.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/* Room for what is gathered in the trap, in bytes; no hit uses it for long. */
+#define GATHER_SIZE	8192
+/* and in task context */
+#define GATHER_MAX	(64 * 1024)
+
+/* Consumers times calls of one hit; grows in task context. */
+#define LIST_MIN	8
+
+/* Consumers of one place that are dealt with in the trap. */
+#define MAX_IN_TRAP	32
+
+/* Each attempt procures one thing. */
+#define MAX_ATTEMPTS	64
+
+/* What a handler of a consumer may answer. */
+#define VERDICTS	(UPROBE_HANDLER_REMOVE | UPROBE_HANDLER_IGNORE)
+
+/**
+ * enum attempt - how hard to try
+ * @ATTEMPT_TRAP: in the trap: nothing that sleeps, faults, or allocates
+ * @ATTEMPT_TASK: in task context: what is missing is a reason to try again
+ * @ATTEMPT_LAST: and now it is missed
+ */
+enum attempt {
+	ATTEMPT_TRAP,
+	ATTEMPT_TASK,
+	ATTEMPT_LAST,
+};
+
+/**
+ * struct uprobe_delivery - one consumer gets one entry or return
+ * @uc: the consumer
+ * @call: the call that returns; NULL at entry
+ * @at: where in the buffer that is which it has gathered
+ * @size: how many bytes
+ * @sleeps: its handler is called
+ */
+struct uprobe_delivery {
+	struct uprobe_consumer		*uc;
+	const struct uprobe_call	*call;
+	unsigned int			at;
+	unsigned int			size;
+	bool				sleeps;
+};
+
+/**
+ * struct arrival - a hit on its way to the consumers
+ * @ut: the thread
+ * @site: where it is
+ * @hit: what the consumers are told
+ * @attempt: how hard to try
+ * @buffer: for what is gathered
+ * @size: bytes of @buffer
+ * @used: bytes that are in use
+ * @nr: deliveries so far, in uprobe_thread::list
+ * @epoch: of the hit
+ * @entry: the uprobe that is entered, or NULL
+ * @asked: consumers of @entry that saw the hit
+ * @kept: those of them that want more of this address space
+ * @opening: the call that is opened if somebody wants the return
+ * @returned: the innermost call that returns here, or NULL
+ */
+struct arrival {
+	struct uprobe_thread	*ut;
+	struct uprobe_site	*site;
+	struct uprobe_hit	hit;
+	enum attempt		attempt;
+	void			*buffer;
+	unsigned int		size;
+	unsigned int		used;
+	unsigned int		nr;
+	u64			epoch;
+	struct uprobe		*entry;
+	unsigned int		asked;
+	unsigned int		kept;
+	struct uprobe_opening	opening;
+	struct open_call	*returned;
+};
+
+struct gather_buffer {
+	u64 words[GATHER_SIZE / sizeof(u64)];
+};
+
+static DEFINE_PER_CPU(struct gather_buffer, gather_buffer);
+
+/* What the consumers are told of an entry (@call is NULL) or of a return. */
+static const struct uprobe_hit *tell(struct arrival *a,
+				     const struct uprobe_call *call)
+{
+	a->hit.func = call ? call->func : a->site->vaddr;
+	a->hit.call = call;
+	return &a->hit;
+}
+
+/* ---- one delivery ------------------------------------------------------- */
+
+static int call_handler(struct uprobe_delivery *d, struct pt_regs *regs)
+{
+	struct uprobe_consumer *uc = d->uc;
+	int verdict;
+
+	verdict = d->call ? uc->ret_handler(uc, d->call->func, regs) :
+			    uc->handler(uc, regs);
+	/* bpf_trace.c returns what the program did, from return handlers */
+	if (d->call && !uc->commit)
+		return 0;
+	WARN_ONCE(verdict & ~VERDICTS, "%ps returned %#x\n",
+		  uc->handler, verdict);
+	return verdict;
+}
+
+static void commit(struct arrival *a, struct uprobe_delivery *d)
+{
+	a->hit.verdict = d->sleeps ? call_handler(d, a->hit.regs) : 0;
+	if (d->uc->commit)
+		d->uc->commit(d->uc, tell(a, d->call), a->buffer + d->at,
+			      d->size);
+	if (a->hit.verdict & UPROBE_HANDLER_REMOVE) {
+		a->kept--;
+		a->opening.takers &= ~BIT_ULL(d->uc->bit);
+	}
+}
+
+/* ---- gather ------------------------------------------------------------- */
+
+static bool has_handler(const struct uprobe_consumer *uc,
+			const struct uprobe_call *call)
+{
+	return call ? !!uc->ret_handler : !!uc->handler;
+}
+
+static bool will_sleep(struct uprobe_consumer *uc,
+		       const struct uprobe_call *call)
+{
+	return has_handler(uc, call) && (!uc->sleeps || uc->sleeps(uc, call));
+}
+
+/* A gather has failed: in the end the consumer misses the hit. */
+static int refused(struct arrival *a, struct uprobe_consumer *uc, int err)
+{
+	if (err == -ENOENT || err == -ESRCH || a->attempt != ATTEMPT_LAST)
+		return err;
+	if (uc->count)
+		uc->count(uc, err == -E2BIG ? UPROBE_MISSED_MEMORY :
+					      UPROBE_MISSED_FAULT);
+	return -ENOENT;
+}
+
+/*
+ * Return: 0; -ENOENT if the consumer doesn't want this hit, -ESRCH if it wants
+ * none of this address space; else why another attempt is needed.
+ */
+static int gather(struct arrival *a, struct uprobe_consumer *uc,
+		  const struct uprobe_call *call)
+{
+	struct uprobe_thread *ut = a->ut;
+	struct uprobe_delivery *d = &ut->list[a->nr];
+	bool sleeps = will_sleep(uc, call);
+	struct uprobe_delivery only;
+	int size = 0;
+
+	if (sleeps && a->attempt == ATTEMPT_TRAP)
+		return -EAGAIN;
+	if (a->nr == ut->room) {
+		if (a->attempt != ATTEMPT_LAST)
+			return -ENOSPC;
+		d = &only;
+	}
+	if (uc->gather) {
+		ut->unread.addr = 0;
+		size = uc->gather(uc, tell(a, call), a->buffer + a->used,
+				  a->size - a->used);
+		if (size < 0)
+			return refused(a, uc, size);
+		if (ut->unread.addr && a->attempt != ATTEMPT_LAST)
+			return -EAGAIN;
+	}
+	if (!sleeps && !uc->commit)
+		return 0;
+	*d = (struct uprobe_delivery){ uc, call, a->used, size, sleeps };
+	if (d == &only) {
+		/* this is the last attempt: there is nothing to wait for */
+		commit(a, d);
+		return 0;
+	}
+	a->used += ALIGN(size, sizeof(u64));
+	a->nr++;
+	return 0;
+}
+
+static bool wants_mm(struct uprobe_consumer *uc)
+{
+	return uprobe_consumer_wants(uc, current->mm);
+}
+
+static int gather_return(struct arrival *a, struct open_call *call)
+{
+	struct uprobe *uprobe = uprobe_call_uprobe(call);
+	struct uprobe_consumer *uc;
+	int err;
+
+	if (!uprobe)
+		return 0;
+	for_each_consumer(uc, uprobe) {
+		if (!uprobe_took(uc, call->epoch, call->takers) ||
+		    !uprobe_consumer_is_returner(uc) ||
+		    (uc->bit == UPROBE_SHARED_BIT && !wants_mm(uc)))
+			continue;
+		err = gather(a, uc, &call->pub);
+		if (err && err != -ENOENT && err != -ESRCH)
+			return err;
+	}
+	return 0;
+}
+
+static int gather_returns(struct arrival *a)
+{
+	struct open_call *call;
+	int err = 0;
+
+	if (!a->returned)
+		return 0;
+	uprobe_calls_measure(a->ut, a->returned);
+	for_each_returned(call, a->returned) {
+		err = gather_return(a, call);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+static bool wants_return(struct uprobe_consumer *uc)
+{
+	return uprobe_consumer_is_returner(uc) && (uc->gather || wants_mm(uc));
+}
+
+static int gather_entry(struct arrival *a)
+{
+	struct uprobe_consumer *uc;
+	int err;
+
+	if (!a->entry)
+		return 0;
+	for_each_consumer(uc, a->entry) {
+		if (uc->since > a->epoch)
+			continue;
+		/* that many aren't for the trap, with preemption off */
+		if (a->asked == MAX_IN_TRAP && a->attempt == ATTEMPT_TRAP)
+			return -EAGAIN;
+		a->asked++;
+		err = gather(a, uc, NULL);
+		if (err == -ESRCH)
+			continue;
+		a->kept++;
+		if (err == -ENOENT)
+			continue;
+		if (err)
+			return err;
+		if (wants_return(uc)) {
+			a->opening.takers |= BIT_ULL(uc->bit);
+			a->opening.timed |= uc->timed;
+		}
+	}
+	/* in task context this has been done before */
+	if (a->opening.takers && a->attempt == ATTEMPT_TRAP)
+		return uprobe_calls_prepare(a->ut, a->entry, a->hit.regs,
+					    a->returned, &a->opening, false);
+	return 0;
+}
+
+/* ---- commit ------------------------------------------------------------- */
+
+static void commit_all(struct arrival *a)
+{
+	struct uprobe_thread *ut = a->ut;
+	unsigned int i;
+
+	for (i = 0; i < a->nr; i++) {
+		/* perf's call chains look whether a function begins here */
+		ut->task.auprobe = ut->list[i].call ? NULL : &a->site->arch;
+		commit(a, &ut->list[i]);
+	}
+	ut->task.auprobe = NULL;
+	if (a->returned)
+		uprobe_calls_closed(ut, a->returned);
+	if (a->opening.takers)
+		uprobe_calls_open(ut, a->entry, a->site->vaddr, a->epoch,
+				  &a->opening);
+}
+
+/* ---- attempts ----------------------------------------------------------- */
+
+/*
+ * Inside an RCU section of the kind that the attempt needs. 0: the hit is
+ * delivered; else nothing has happened.
+ */
+static int deliver(struct arrival *a)
+{
+	struct uprobe *uprobe = READ_ONCE(a->site->uprobe);
+	bool may_wait = a->attempt != ATTEMPT_TRAP;
+	int err;
+
+	/* to be read before the consumers are */
+	a->epoch = uprobe_epoch();
+	a->nr = a->used = a->asked = a->kept = 0;
+	a->opening.takers = 0;
+	a->opening.timed = false;
+	/* a site that is both has its return role first: the call is over */
+	if (!may_wait && a->ut->calls && READ_ONCE(a->site->is_return)) {
+		a->returned = uprobe_calls_returned(a->ut, a->site->vaddr,
+						    a->hit.regs, false);
+		if (IS_ERR(a->returned))
+			return PTR_ERR(a->returned);
+	}
+	err = gather_returns(a);
+	if (err)
+		return err;
+	/* in task context the uprobe is the one that calls were prepared for */
+	if (!may_wait)
+		a->entry = uprobe;
+	else if (a->entry != uprobe)
+		a->entry = NULL;
+	err = gather_entry(a);
+	if (err)
+		return err;
+	if (!may_wait && a->asked && !a->kept)
+		return -EAGAIN;
+	commit_all(a);
+	return 0;
+}
+
+static noinline int attempt_in_trap(struct uprobe_thread *ut,
+				    struct uprobe_site *site,
+				    struct pt_regs *regs)
+{
+	struct arrival a = {
+		.ut	= ut,
+		.site	= site,
+		.hit	= { .regs = regs },
+		.buffer	= this_cpu_ptr(&gather_buffer),
+		.size	= GATHER_SIZE,
+	};
+	int err;
+
+	ut->unread.nr_bad = 0;
+	pagefault_disable();
+	err = deliver(&a);
+	pagefault_enable();
+	return err;
+}
+
+/* The only consumer of a uprobe, if it may be able to only count. */
+static __always_inline struct uprobe_consumer *tallier(struct uprobe *uprobe,
+							u64 epoch)
+{
+	struct uprobe_consumer *uc;
+
+	uc = list_first_or_null_rcu(&uprobe->consumers, struct uprobe_consumer,
+				    cons_node);
+	return uc && uc->tally && uc->since <= epoch &&
+	       READ_ONCE(uc->cons_node.next) == &uprobe->consumers ? uc : NULL;
+}
+
+/* The shortest way in: one consumer, which only counts the entry. */
+static __always_inline bool tally_entry(struct uprobe_thread *ut,
+					struct uprobe_site *site,
+					struct pt_regs *regs)
+{
+	struct uprobe *uprobe = READ_ONCE(site->uprobe);
+	u64 epoch = uprobe_epoch();
+	struct uprobe_opening opening;
+	struct uprobe_consumer *uc;
+
+	if (!uprobe)
+		return true;
+	uc = tallier(uprobe, epoch);
+	if (!uc)
+		return false;
+	if (!uprobe_consumer_is_returner(uc))
+		return uc->tally(uc, NULL);
+	if (uprobe_calls_prepare(ut, uprobe, regs, NULL, &opening, false) ||
+	    !uc->tally(uc, NULL))
+		return false;
+	opening.timed = uc->timed;
+	opening.takers = BIT_ULL(uc->bit);
+	uprobe_calls_open(ut, uprobe, site->vaddr, epoch, &opening);
+	return true;
+}
+
+/* The shortest way out: one call, and one consumer, which only counts it. */
+static bool tally_return(struct uprobe_thread *ut, struct uprobe_site *site,
+			 struct pt_regs *regs)
+{
+	struct open_call *call;
+	struct uprobe_consumer *uc;
+	struct uprobe *uprobe;
+
+	call = uprobe_calls_returned(ut, site->vaddr, regs, false);
+	if (!call)
+		return true;
+	if (IS_ERR(call) || call->timed ||
+	    (call->next && call->next->pub.sp == call->pub.sp))
+		return false;
+	uprobe = uprobe_call_uprobe(call);
+	uc = uprobe ? tallier(uprobe, call->epoch) : NULL;
+	if (!uc || !uprobe_took(uc, call->epoch, call->takers) ||
+	    !uprobe_consumer_is_returner(uc) || !uc->tally(uc, &call->pub))
+		return false;
+	uprobe_calls_closed(ut, call);
+	return true;
+}
+
+/**
+ * uprobe_deliver_now - try to deliver a hit in the trap
+ * @ut: the current thread
+ * @site: where it is
+ * @regs: at the site
+ *
+ * Context: trap, RCU read lock held, preemption off.
+ * Return: 0, or -errno: nothing has happened, uprobe_deliver_patiently() is to
+ * do it.
+ */
+int uprobe_deliver_now(struct uprobe_thread *ut, struct uprobe_site *site,
+		       struct pt_regs *regs)
+{
+	bool told;
+
+	pagefault_disable();
+	if (ut->calls && READ_ONCE(site->is_return))
+		told = !READ_ONCE(site->uprobe) && tally_return(ut, site, regs);
+	else
+		told = tally_entry(ut, site, regs);
+	pagefault_enable();
+	return told ? 0 : attempt_in_trap(ut, site, regs);
+}
+
+static struct uprobe *get_uprobe(struct uprobe_site *site)
+{
+	struct uprobe *uprobe;
+
+	rcu_read_lock_trace();
+	uprobe = READ_ONCE(site->uprobe);
+	if (uprobe && !refcount_inc_not_zero(&uprobe->ref))
+		uprobe = NULL;
+	rcu_read_unlock_trace();
+	return uprobe;
+}
+
+static void grow_list(struct uprobe_thread *ut)
+{
+	unsigned int room = max(2 * ut->room, LIST_MIN);
+	struct uprobe_delivery *list;
+
+	list = krealloc_array(ut->list, room, sizeof(*list), GFP_KERNEL);
+	if (!list)
+		return;
+	ut->list = list;
+	ut->room = room;
+}
+
+static void grow_buffer(struct uprobe_thread *ut)
+{
+	size_t size = max(2 * ut->buffer_size, (size_t)GATHER_SIZE);
+	void *buffer;
+
+	if (size > GATHER_MAX)
+		return;
+	buffer = kvmalloc(size, GFP_KERNEL);
+	if (!buffer)
+		return;
+	kvfree(ut->buffer);
+	ut->buffer = buffer;
+	ut->buffer_size = size;
+}
+
+/* Return: false if it can't be had. */
+static bool procure(struct uprobe_thread *ut, int what)
+{
+	unsigned int room = ut->room;
+	size_t size = ut->buffer_size;
+
+	switch (what) {
+	case -ENOSPC:
+		grow_list(ut);
+		return ut->room > room;
+	case -E2BIG:
+		grow_buffer(ut);
+		return ut->buffer_size > size;
+	default:
+		return uprobe_fault_in(ut);
+	}
+}
+
+static bool attempt(struct arrival *a)
+{
+	struct uprobe_thread *ut = a->ut;
+	int err;
+
+	a->buffer = ut->buffer;
+	a->size = ut->buffer_size;
+	rcu_read_lock_trace();
+	err = deliver(a);
+	rcu_read_unlock_trace();
+	if (err && !procure(ut, err))
+		a->attempt = ATTEMPT_LAST;
+	return !err;
+}
+
+/**
+ * uprobe_deliver_patiently - deliver a hit, whatever it takes
+ * @ut: the current thread
+ * @site: where it is; referenced
+ * @regs: at the site
+ *
+ * What can't be had in the end is missed, and counted.
+ *
+ * Context: task context, no locks; may sleep.
+ */
+void uprobe_deliver_patiently(struct uprobe_thread *ut,
+			      struct uprobe_site *site, struct pt_regs *regs)
+{
+	struct uprobe *uprobe = get_uprobe(site);
+	struct arrival a = {
+		.ut	= ut,
+		.site	= site,
+		.hit	= { .regs = regs },
+		.attempt = ATTEMPT_TASK,
+		.entry	= uprobe,
+	};
+	int tries = 0;
+
+	if (READ_ONCE(site->is_return) && ut->calls)
+		a.returned = uprobe_calls_returned(ut, site->vaddr, regs, true);
+	ut->unread.nr_bad = 0;
+	do {
+		if (++tries == MAX_ATTEMPTS || fatal_signal_pending(current))
+			a.attempt = ATTEMPT_LAST;
+		a.entry = uprobe;
+		/* for who comes between this and the attempt there is no site */
+		a.opening.missed = UPROBE_MISSED_NO_SITE;
+		if (uprobe && uprobe_wants_returns(uprobe, current->mm))
+			uprobe_calls_prepare(ut, uprobe, regs, a.returned,
+					     &a.opening, true);
+	} while (!attempt(&a));
+	if (uprobe) {
+		if (a.asked && !a.kept)
+			uprobe_recheck(uprobe, current->mm);
+		uprobe_put(uprobe);
+	}
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where do the threads of an address space stand in user mode?
+ *
+ * For slots.c, which may use a slot again only when no thread is in it. A
+ * thread that doesn't run has its registers saved; one that runs is asked by
+ * an interrupt on its CPU.
+ */
+
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+#include <linux/smp.h>
+#include <linux/wait.h>
+
+#include "internal.h"
+
+/* A thread that moves from CPU to CPU is asked so often, then given up. */
+#define MAX_TRIES	100
+
+/**
+ * struct look - the question to one thread
+ * @task: the thread
+ * @cpu: where it runs, or -1
+ * @ip: its instruction pointer in user mode
+ * @known: @ip is set
+ */
+struct look {
+	struct task_struct	*task;
+	int			cpu;
+	unsigned long		ip;
+	bool			known;
+};
+
+/* The task can neither begin nor cease to run meanwhile. */
+static int look_at(struct task_struct *task, void *data)
+{
+	struct look *look = data;
+
+	look->cpu = -1;
+	if (task_curr(task)) {
+		look->cpu = task_cpu(task);
+		return 0;
+	}
+	look->ip = instruction_pointer(task_pt_regs(task));
+	look->known = true;
+	return 0;
+}
+
+/* On the thread's CPU. In kernel mode its user registers are saved, too. */
+static void look_here(void *data)
+{
+	struct look *look = data;
+
+	if (current != look->task)
+		return;
+	look->ip = instruction_pointer(task_pt_regs(current));
+	look->known = true;
+}
+
+/* Return: false if it couldn't be found out. */
+static bool find_ip(struct look *look, struct mm_struct *mm)
+{
+	int tries;
+
+	for (tries = 0; tries < MAX_TRIES && !look->known; tries++) {
+		/* who has left the address space doesn't come back */
+		if (READ_ONCE(look->task->mm) != mm)
+			return true;
+		task_call_func(look->task, look_at, look);
+		if (!look->known && look->cpu >= 0)
+			smp_call_function_single(look->cpu, look_here, look, 1);
+	}
+	return look->known;
+}
+
+/* The saved registers are on the stack, which goes before the task does. */
+static bool find_ip_of_live(struct look *look, struct mm_struct *mm)
+{
+	bool found;
+
+	if (!try_get_task_stack(look->task))
+		return true;
+	found = find_ip(look, mm);
+	put_task_stack(look->task);
+	return found;
+}
+
+/**
+ * uprobe_visit_threads - visit the user-mode addresses of all threads
+ * @mm: the address space
+ * @visit: called for each thread with @data and its instruction pointer
+ * @data: for @visit
+ *
+ * The answers aren't of one moment. A thread that comes into being meanwhile
+ * may be missed: it begins behind a system call, and those aren't in slots.
+ *
+ * Context: task context, interrupts on.
+ * Return: false if a thread couldn't be asked.
+ */
+bool uprobe_visit_threads(struct mm_struct *mm,
+			  void (*visit)(void *data, unsigned long ip),
+			  void *data)
+{
+	struct task_struct *p, *t;
+	bool all = true;
+
+	rcu_read_lock();
+	for_each_process_thread(p, t) {
+		struct look look = { .task = t };
+
+		if (READ_ONCE(t->mm) != mm || (t->flags & PF_KTHREAD))
+			continue;
+		if (!find_ip_of_live(&look, mm))
+			all = false;
+		else if (look.known)
+			visit(data, look.ip);
+	}
+	rcu_read_unlock();
+	return all;
+}
