@@ -139,11 +139,14 @@ struct trace_uprobe_counts {
  * @ref_ctr_offset: semaphore in the file, 0 for none
  * @uprobe: the core's object while the event is on, else NULL. event_mutex.
  * @counts: what happened so far
+ * @rcu: frees a local event
+ * @perf_lists: what perf has left to be freed with a local event
  * @tp: the library's part: fields, and the event, which may have several
  *	probes. Ends in a flexible array.
  *
- * Lives from its command to `-:`, or as long as the perf event. Handlers may
- * use it until uprobe_unregister_sync() has returned.
+ * Lives from its command to `-:`, and handlers may use it until
+ * uprobe_unregister_sync() has returned; a local event as long as the perf event,
+ * and until no handler uses it, without anybody waiting for that.
  */
 struct trace_uprobe {
 	struct dyn_event			devent;
@@ -155,6 +158,8 @@ struct trace_uprobe {
 	unsigned long				ref_ctr_offset;
 	struct uprobe				*uprobe;
 	struct trace_uprobe_counts __percpu	*counts;
+	struct rcu_head				rcu;
+	struct hlist_head __percpu		*perf_lists;
 	struct trace_probe			tp;
 };
 
@@ -255,6 +260,12 @@ static inline bool trace_uprobe_has_bpf(struct trace_uprobe *tu)
 #endif
 }
 
+/* Does the event belong to a perf event that gave path and offset? */
+static inline bool trace_uprobe_is_local(const struct trace_uprobe *tu)
+{
+	return list_empty(&tu->devent.list);
+}
+
 #define for_each_probe_of(tu, tp_) \
 	list_for_each_entry(tu, trace_probe_probe_list(tp_), tp.list)
 
@@ -300,6 +311,7 @@ void trace_uprobe_init_filter(struct trace_uprobe_filter *users);
 int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event);
 int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event);
 bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm);
+bool trace_uprobe_take_perf_lists(struct trace_event_call *event_call);
 enum trace_uprobe_perf_wish trace_uprobe_perf_wish(struct trace_uprobe *tu);
 bool trace_uprobe_perf_tally(struct trace_uprobe *tu);
 void trace_uprobe_perf_count(struct trace_uprobe *tu);

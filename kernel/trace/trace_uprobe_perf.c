@@ -392,12 +392,57 @@ create_local_trace_uprobe(char *name, unsigned long offs,
 }
 
 /**
+ * trace_uprobe_take_perf_lists - shall perf's lists be freed with the event?
+ * @event_call: an event that no perf event uses any more
+ *
+ * perf_trace_event_unreg() would wait for a grace period before it frees them,
+ * under event_mutex, for each event that is closed.
+ *
+ * Context: event_mutex held.
+ * Return: true if they belong to us now, which goes for local events.
+ */
+bool trace_uprobe_take_perf_lists(struct trace_event_call *event_call)
+{
+	struct trace_uprobe *tu;
+
+	if (!(event_call->flags & TRACE_EVENT_FL_UPROBE))
+		return false;
+	tu = trace_uprobe_of_call(event_call);
+	if (!tu || !trace_uprobe_is_local(tu))
+		return false;
+	tu->perf_lists = event_call->perf_events;
+	return true;
+}
+
+static void free_local(struct rcu_head *rcu)
+{
+	struct trace_uprobe *tu = container_of(rcu, struct trace_uprobe, rcu);
+
+	free_percpu(tu->perf_lists);
+	trace_uprobe_free(tu);
+}
+
+static void free_local_after_rcu(struct rcu_head *rcu)
+{
+	if (rcu_trace_implies_rcu_gp())
+		free_local(rcu);
+	else
+		call_rcu(rcu, free_local);
+}
+
+/**
  * destroy_local_trace_uprobe - free what create_local_trace_uprobe() made
  * @event_call: its result, off and closed
+ *
+ * Now the file, and the rest when handlers that still run are done.
  */
 void destroy_local_trace_uprobe(struct trace_event_call *event_call)
 {
-	trace_uprobe_free(trace_uprobe_of_call(event_call));
+	struct trace_uprobe *tu = trace_uprobe_of_call(event_call);
+
+	path_put(&tu->path);
+	tu->path = (struct path){};
+	call_rcu_tasks_trace(&tu->rcu, free_local_after_rcu);
 }
 
 /**

@@ -23,7 +23,7 @@ static void explain(struct trace_uprobe *tu, int ret)
 	char *line;
 	int column;
 
-	if (list_empty(&tu->devent.list) ||
+	if (trace_uprobe_is_local(tu) ||
 	    (ret != -EOPNOTSUPP && ret != -EILSEQ))
 		return;
 	line = kasprintf(GFP_KERNEL, "%c:%s/%s %s:0x%lx",
@@ -105,6 +105,9 @@ static void remove_probes(struct trace_probe *tp)
 
 	for_each_probe_of(tu, tp)
 		trace_uprobe_uninstall(tu);
+	/* nobody asks for its counts, and it is freed when handlers are done */
+	if (trace_uprobe_is_local(trace_uprobe_of(tp)))
+		return;
 	uprobe_unregister_sync();
 	for_each_probe_of(tu, tp)
 		count_open_calls(tu);
