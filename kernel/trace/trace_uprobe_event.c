@@ -189,6 +189,15 @@ static int check_sibling(const struct trace_uprobe_command *cmd,
 	return 0;
 }
 
+/* Under event_mutex; readers of the trace hold trace_event_sem. */
+static void unpublish(struct trace_uprobe *tu)
+{
+	dyn_event_remove(&tu->devent);
+	down_write(&trace_event_sem);
+	trace_probe_unlink(&tu->tp);
+	up_write(&trace_event_sem);
+}
+
 /*
  * An event that is on must not have a probe that is off. The probe is
  * complete when it joins, but a hit between trace_uprobe_install() and the end of
@@ -210,7 +219,7 @@ static int join_event(const struct trace_uprobe_command *cmd,
 		return 0;
 	ret = trace_uprobe_install(tu);
 	if (ret)
-		dyn_event_remove(&tu->devent);
+		unpublish(tu);
 	return ret;
 }
 
@@ -299,10 +308,7 @@ static int create_from_line(const char *line)
  */
 static void retire(struct trace_uprobe *tu)
 {
-	dyn_event_remove(&tu->devent);
-	down_write(&trace_event_sem);
-	trace_probe_unlink(&tu->tp);
-	up_write(&trace_event_sem);
+	unpublish(tu);
 	trace_uprobe_free(tu);
 }
 

@@ -83,6 +83,7 @@ struct uprobe_delivery {
  * @entry: the uprobe that is entered, or NULL
  * @asked: consumers of @entry that saw the hit
  * @kept: those of them that want more of this address space
+ * @declined: uprobe_consumer::bit of those that don't want its return after all
  * @opening: the call that is opened if somebody wants the return
  * @returned: the innermost call that returns here, or NULL
  */
@@ -99,6 +100,7 @@ struct arrival {
 	struct uprobe		*entry;
 	unsigned int		asked;
 	unsigned int		kept;
+	u64			declined;
 	struct uprobe_opening	opening;
 	struct open_call	*returned;
 };
@@ -135,16 +137,23 @@ static int call_handler(struct uprobe_delivery *d, struct pt_regs *regs)
 	return verdict;
 }
 
+/* The consumer wants neither the return of this entry nor any further one. */
+static void decline(struct arrival *a, struct uprobe_consumer *uc)
+{
+	a->kept--;
+	a->declined |= BIT_ULL(uc->bit);
+	if (uc->count && uprobe_consumer_is_returner(uc))
+		uc->count(uc, UPROBE_MISSED_DECLINED);
+}
+
 static void commit(struct arrival *a, struct uprobe_delivery *d)
 {
 	a->hit.verdict = d->sleeps ? call_handler(d, a->hit.regs) : 0;
 	if (d->uc->commit)
 		d->uc->commit(d->uc, tell(a, d->call), a->buffer + d->at,
 			      d->size);
-	if (a->hit.verdict & UPROBE_HANDLER_REMOVE) {
-		a->kept--;
-		a->opening.takers &= ~BIT_ULL(d->uc->bit);
-	}
+	if (!d->call && (a->hit.verdict & UPROBE_HANDLER_REMOVE))
+		decline(a, d->uc);
 }
 
 /* ---- gather ------------------------------------------------------------- */
@@ -309,6 +318,7 @@ static void commit_all(struct arrival *a)
 	ut->task.auprobe = NULL;
 	if (a->returned)
 		uprobe_calls_closed(ut, a->returned);
+	a->opening.takers &= ~a->declined;
 	if (a->opening.takers)
 		uprobe_calls_open(ut, a->entry, a->site->vaddr, a->epoch,
 				  &a->opening);
@@ -329,7 +339,7 @@ static int deliver(struct arrival *a)
 	/* to be read before the consumers are */
 	a->epoch = uprobe_epoch();
 	a->nr = a->used = a->asked = a->kept = 0;
-	a->opening.takers = 0;
+	a->opening.takers = a->declined = 0;
 	a->opening.timed = false;
 	/* a site that is both has its return role first: the call is over */
 	if (!may_wait && a->ut->calls && READ_ONCE(a->site->is_return)) {

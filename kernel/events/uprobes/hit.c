@@ -37,15 +37,30 @@ static bool boost(const struct uprobe_site *site, struct pt_regs *regs)
 }
 
 /*
- * In task context. Takes the caller's reference to the site. With preemption
- * off, so that the slot isn't used again before the thread has been sent there,
- * should the process unmap it just now.
+ * In task context. Takes the caller's reference to the site if there is a slot.
+ * With preemption off, so that the slot isn't used again before the thread has
+ * been sent there, should the process unmap it just now.
  */
-static void execute(struct uprobe_thread *ut, struct uprobe_site *site,
-		    struct pt_regs *regs)
+static bool enter_slot(struct uprobe_thread *ut, struct uprobe_site *site,
+		       struct pt_regs *regs)
 {
 	unsigned long slot;
 
+	guard(preempt)();
+	if (boost(site, regs)) {
+		uprobe_site_put(site);
+		return true;
+	}
+	slot = smp_load_acquire(&site->slot);
+	if (slot)
+		uprobe_step_start(ut, site, slot, regs);
+	return slot;
+}
+
+/* In task context. Takes the caller's reference to the site. */
+static void execute(struct uprobe_thread *ut, struct uprobe_site *site,
+		    struct pt_regs *regs)
+{
 	if (arch_uprobe_emulate(&site->arch, regs, site->vaddr)) {
 		uprobe_site_put(site);
 		return;
@@ -56,21 +71,11 @@ static void execute(struct uprobe_thread *ut, struct uprobe_site *site,
 		uprobe_site_put(site);
 		return;
 	}
-	guard(preempt)();
-	if (boost(site, regs)) {
-		uprobe_site_put(site);
+	if (enter_slot(ut, site, regs))
 		return;
-	}
-	slot = smp_load_acquire(&site->slot);
-	if (slot) {
-		uprobe_step_start(ut, site, slot, regs);
-	} else {
-		/* lost again: it goes on with this instruction later */
-		ut->step = STEP_EXECUTE;
-		ut->hit_vaddr = site->vaddr;
-		set_thread_flag(TIF_UPROBE);
-		uprobe_site_put(site);
-	}
+	/* lost again: it goes on with this instruction in the next round */
+	uprobe_interrupted(ut, site->vaddr, regs);
+	uprobe_site_put(site);
 }
 
 /**
