@@ -17,9 +17,6 @@
 #include "util/namespaces.h"
 #include "target.h"
 
-/* As parse_options() does when an option is wrong. */
-#define EXIT_BAD_OPTION 129
-
 /* The path is the one in the mount namespace that --target-ns asks for. */
 static int open_in(struct nsinfo *nsi, const char *path)
 {
@@ -73,7 +70,7 @@ void uprobe_target__require(const char *path, struct nsinfo *nsi)
 
 	if (wrong) {
 		pr_err("Error: -x %s: %s\n", path, wrong);
-		exit(EXIT_BAD_OPTION);
+		exit(UPROBE_BAD_OPTION);
 	}
 	close(fd);
 }

@@ -5,6 +5,9 @@
 #ifndef __PERF_UPROBE_TARGET_H
 #define __PERF_UPROBE_TARGET_H
 
+/* The exit status when an option is wrong, as of parse_options(). */
+#define UPROBE_BAD_OPTION 129
+
 struct nsinfo;
 
 void uprobe_target__require(const char *path, struct nsinfo *nsi);
