@@ -15,6 +15,9 @@
  * for one name if need be. kernel-from=ADDRESS moves the border between the
  * halves. FILE gets a line with the names of the columns, then for every
  * section a line with its number and the counts, as soon as it ends.
+ * profile=FILE2: that file gets, for every section, a line for each address of the
+ * kernel that was executed: the section, the address, how often. ci/meter/profile
+ * makes a table of functions of it.
  *
  * An instruction counts when it begins: one that faults counts again when it is
  * restarted, and each round of a rep instruction is one, as is the last look at
@@ -49,7 +52,13 @@ static struct place {
 static unsigned int nr_places;
 
 static uint64_t kernel_from = 1ull << 63;
-static FILE *results;
+static FILE *results, *profile;
+
+/* For a profile: each instruction of the kernel by its address, 0: free. A hash with the next free place. */
+#define PROFILE_SIZE	(1u << 20)
+static struct {
+	uint64_t address, count, before;
+} *instructions;
 
 /* The open section, and the counters at its beginning. */
 static unsigned int section;
@@ -110,9 +119,31 @@ static int mark_of(struct code code)
 
 /* ---- sections ----------------------------------------------------------- */
 
+static void begin_profile(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < PROFILE_SIZE; i++)
+		instructions[i].before = instructions[i].count;
+}
+
+static void end_profile(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < PROFILE_SIZE; i++)
+		if (instructions[i].count != instructions[i].before)
+			fprintf(profile, "%u %llx %llu\n", section, (unsigned long long)instructions[i].address,
+				(unsigned long long)(instructions[i].count - instructions[i].before));
+	fflush(profile);
+}
+
 static void end_section(void)
 {
 	unsigned int i;
+
+	if (profile)
+		end_profile();
 
 	fprintf(results, "%u", section);
 	for (i = 0; i < nr_counters; i++)
@@ -130,6 +161,8 @@ static void arrive_at_mark(unsigned int cpu, void *userdata)
 	(void)cpu;
 	if (mark != MARK_END) {
 		section = mark;
+		if (profile)
+			begin_profile();
 		memcpy(before, counters, sizeof(before));
 	} else if (section) {
 		end_section();
@@ -138,9 +171,30 @@ static void arrive_at_mark(unsigned int cpu, void *userdata)
 
 /* ---- translation -------------------------------------------------------- */
 
+static void add_one(struct qemu_plugin_insn *insn, uint64_t *to)
+{
+	qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, to, 1);
+}
+
 static void count(struct qemu_plugin_insn *insn, unsigned int counter)
 {
-	qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &counters[counter], 1);
+	add_one(insn, &counters[counter]);
+}
+
+/* A profile that is full is worth nothing. */
+static void count_address(struct qemu_plugin_insn *insn, uint64_t address)
+{
+	unsigned int i = address * 0x9e3779b97f4a7c15ull >> 44, tries;
+
+	for (tries = 0; tries < PROFILE_SIZE; tries++, i = (i + 1) % PROFILE_SIZE) {
+		if (instructions[i].address && instructions[i].address != address)
+			continue;
+		instructions[i].address = address;
+		add_one(insn, &instructions[i].count);
+		return;
+	}
+	fprintf(stderr, "meter: too many instructions for a profile\n");
+	exit(1);
 }
 
 static void count_places(struct qemu_plugin_insn *insn, uint64_t address)
@@ -170,6 +224,8 @@ static void translate_insn(struct qemu_plugin_insn *insn)
 	count(insn, in_kernel ? KERNEL : USER);
 	if (in_kernel && is_locked(code))
 		count(insn, LOCKED);
+	if (in_kernel && profile)
+		count_address(insn, address);
 	count_places(insn, address);
 }
 
@@ -208,6 +264,13 @@ static bool add_place(const char *name, uint64_t address)
 	return true;
 }
 
+static bool start_profile(const char *path)
+{
+	instructions = calloc(PROFILE_SIZE, sizeof(*instructions));
+	profile = fopen(path, "w");
+	return instructions && profile;
+}
+
 /* @argument is NAME=VALUE, and is taken apart. */
 static bool take_argument(char *argument)
 {
@@ -221,6 +284,8 @@ static bool take_argument(char *argument)
 		results = results ? NULL : fopen(value, "w");
 		return results;
 	}
+	if (!strcmp(argument, "profile"))
+		return !profile && start_profile(value);
 	address = strtoull(value, &end, 16);
 	if (!*value || *end)
 		return false;
