@@ -4,7 +4,8 @@
  *
  *	check(PASSED, NAME, ...)	one subtest
  *	equal(GOT, WANTED, NAME, ...)	one subtest about a number
- *	skip(REASON)			ends the test: it can't say anything here
+ *	skip_one(REASON, NAME, ...)	one subtest that can't say anything here
+ *	skip(REASON)			ends the test: none of it can
  *	finish()			plan; the exit status of main()
  *
  * NAME is a format, and says the property that holds if the subtest passes.
@@ -68,6 +69,19 @@ static inline void equal(unsigned long long got, unsigned long long wanted, cons
 	va_start(args, name);
 	tap_result(got == wanted, name, args);
 	va_end(args);
+}
+
+static inline void skip_one(const char *reason, const char *name, ...) __attribute__((format(printf, 2, 3)));
+
+static inline void skip_one(const char *reason, const char *name, ...)
+{
+	va_list args;
+
+	printf("ok %u - ", ++tap_count);
+	va_start(args, name);
+	vprintf(name, args);
+	va_end(args);
+	printf(" # SKIP %s\n", reason);
 }
 
 static inline void __attribute__((noreturn)) skip(const char *reason)
