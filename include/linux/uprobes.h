@@ -92,17 +92,34 @@ struct uprobe_call {
 };
 
 /**
+ * enum uprobe_wish - what a consumer wants of a hit
+ * @UPROBE_WISH_NONE: nothing, nor the return of an entry
+ * @UPROBE_WISH_TALLY: to count it, which is a commit() of nothing
+ * @UPROBE_WISH_RECORD: gather() and commit()
+ * @UPROBE_WISH_HANDLER: its handler to be called, too, which may sleep
+ */
+enum uprobe_wish {
+	UPROBE_WISH_NONE,
+	UPROBE_WISH_TALLY,
+	UPROBE_WISH_RECORD,
+	UPROBE_WISH_HANDLER,
+};
+
+/**
  * struct uprobe_hit - what gather() and commit() are told
  * @regs: registers of the current task; the instruction pointer stands at the
  *	probed instruction, or at the return address
  * @func: address of the probed instruction in this process
  * @call: the call that returns; NULL at entry
+ * @wish: what the consumer has just said that it wants of the hit;
+ *	UPROBE_WISH_NONE if it hasn't been asked
  * @verdict: what the consumer's handler of this hit has returned; 0 without
  */
 struct uprobe_hit {
 	struct pt_regs			*regs;
 	unsigned long			func;
 	const struct uprobe_call	*call;
+	enum uprobe_wish		wish;
 	int				verdict;
 };
 
@@ -115,20 +132,21 @@ struct uprobe_hit {
  *	many bytes it has used; -E2BIG if there is too little room; -ENOENT if
  *	the consumer doesn't want the hit, -ESRCH if it wants none of this
  *	address space, and filter() says so too. May be NULL: nothing to read.
- * @commit: all consumers have gathered: write the record. Doesn't sleep;
- *	preemption may be on. May be NULL.
+ * @commit: all consumers have gathered: write the record. What is in @buf
+ *	isn't used afterwards; with a @size of 0, as after UPROBE_WISH_TALLY,
+ *	the hit is only counted. Doesn't sleep; preemption may be on. May be
+ *	NULL.
  * @handler: called at an entry hit, with the address of the probed
  *	instruction as instruction pointer. May sleep, and so takes the hit to
  *	task context. Returns 0 or UPROBE_HANDLER_ values. May be NULL.
  * @ret_handler: called when a call returns; @func is the probed address.
  *	May sleep. Returns 0 or, with @commit, UPROBE_HANDLER_ values. May be
  *	NULL.
- * @tally: an entry (@call is NULL) or a return: if it is only to be counted,
- *	count it and return true; else do nothing and return false, and gather()
- *	and commit() follow. Atomic, and asked only if there is no other
- *	consumer. May be NULL.
- * @sleeps: has the handler of an entry (@call is NULL) or a return anything to
- *	do now? Atomic. NULL: always.
+ * @wish: what does it want of an entry (@call is NULL) or a return, here and
+ *	now? Atomic, without any effect. NULL: always its handler, or without one
+ *	a record.
+ * @tally: says the same, and if that is UPROBE_WISH_TALLY it has counted the
+ *	hit. Asked in the trap, if there is no other consumer. NULL: as @wish.
  * @returns: gather() and commit() want returns, too
  * @timed: they want to know when and how long
  * @filter: does this consumer want hits of this address space? NULL: of all.
@@ -152,15 +170,14 @@ struct uprobe_consumer {
 	int (*gather)(struct uprobe_consumer *self,
 		      const struct uprobe_hit *hit, void *buf, size_t size);
 	void (*commit)(struct uprobe_consumer *self,
-		       const struct uprobe_hit *hit, const void *buf,
-		       size_t size);
+		       const struct uprobe_hit *hit, void *buf, size_t size);
 	int (*handler)(struct uprobe_consumer *self, struct pt_regs *regs);
 	int (*ret_handler)(struct uprobe_consumer *self, unsigned long func,
 			   struct pt_regs *regs);
-	bool (*tally)(struct uprobe_consumer *self,
-		      const struct uprobe_call *call);
-	bool (*sleeps)(struct uprobe_consumer *self,
-		       const struct uprobe_call *call);
+	enum uprobe_wish (*wish)(struct uprobe_consumer *self,
+				 const struct uprobe_call *call);
+	enum uprobe_wish (*tally)(struct uprobe_consumer *self,
+				  const struct uprobe_call *call);
 	bool (*filter)(struct uprobe_consumer *self, struct mm_struct *mm);
 	void (*count)(struct uprobe_consumer *self,
 		      enum uprobe_event_count what);
@@ -225,8 +242,9 @@ bool uprobe_breakpoint(struct pt_regs *regs);
 bool uprobe_step_done(struct pt_regs *regs);
 
 /*
- * The architecture provides these; arch/x86/include/asm/uprobes.h describes
- * struct arch_uprobe and struct arch_uprobe_task.
+ * The architecture provides these, and in <asm/uprobes_stack.h> where calls
+ * return to; arch/x86/include/asm/uprobes.h describes struct arch_uprobe and
+ * struct arch_uprobe_task.
  */
 bool arch_uprobe_mm_is_64bit(const struct mm_struct *mm);
 int arch_uprobe_analyze(struct arch_uprobe *au, const u8 *bytes, size_t len,
@@ -240,11 +258,10 @@ unsigned long arch_uprobe_slot_origin(const struct arch_uprobe_slot *slot,
 int arch_uprobe_slot_range(const struct mm_struct *mm,
 			   const struct arch_uprobe *au, unsigned long vaddr,
 			   unsigned long *low, unsigned long *high);
-bool arch_uprobe_fits(const struct arch_uprobe *au, struct pt_regs *regs);
+unsigned long arch_uprobe_next(const struct arch_uprobe *au,
+			       unsigned long vaddr);
 bool arch_uprobe_emulate(const struct arch_uprobe *au, struct pt_regs *regs,
 			 unsigned long vaddr);
-bool arch_uprobe_can_boost(const struct arch_uprobe *au,
-			   struct pt_regs *regs);
 void arch_uprobe_step_begin(const struct arch_uprobe *au,
 			    struct arch_uprobe_task *aut,
 			    struct pt_regs *regs, unsigned long slot_addr);
@@ -255,11 +272,6 @@ void arch_uprobe_step_abort(const struct arch_uprobe *au,
 			    struct arch_uprobe_task *aut,
 			    struct pt_regs *regs, unsigned long slot_addr,
 			    unsigned long vaddr);
-int arch_uprobe_read_return(struct pt_regs *regs, unsigned long *sp,
-			    unsigned long *ret_addr);
-bool arch_uprobe_call_returned(unsigned long call_sp, struct pt_regs *regs);
-int arch_uprobe_word_is(unsigned long sp, unsigned long value,
-			struct pt_regs *regs);
 bool arch_uprobe_is_breakpoint(struct pt_regs *regs, const u8 *bytes);
 void arch_uprobe_send_trap(struct pt_regs *regs);
 int arch_uprobe_exception_notify(struct notifier_block *self,

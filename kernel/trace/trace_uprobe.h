@@ -23,6 +23,7 @@
 #include <linux/dcache.h>
 #include <linux/path.h>
 #include <linux/percpu-defs.h>
+#include <linux/perf_event.h>
 #include <linux/uprobes.h>
 
 #include "trace_dynevent.h"
@@ -169,7 +170,9 @@ struct trace_uprobe {
  * @regs: the thread's registers
  * @func: address of the probed instruction in this process
  * @call: the call that returns; NULL at entry
- * @args: fetched arguments, in a commit
+ * @args: fetched arguments, in a commit; in front of them is room for the
+ *	head of a record and TRACE_UPROBE_FRONT bytes, behind them for
+ *	TRACE_UPROBE_TAIL bytes
  * @size: bytes in @args
  *
  * On the stack of a callback, for one hit.
@@ -179,21 +182,14 @@ struct trace_uprobe_hit {
 	struct pt_regs			*regs;
 	unsigned long			func;
 	const struct uprobe_call	*call;
-	const void			*args;
+	void				*args;
 	int				size;
 };
 
-/**
- * enum trace_uprobe_perf_wish - what perf events want of a hit
- * @TRACE_UPROBE_PERF_NONE: nothing
- * @TRACE_UPROBE_PERF_COUNT: to count it
- * @TRACE_UPROBE_PERF_RECORD: a record, for a sample or a filter
- */
-enum trace_uprobe_perf_wish {
-	TRACE_UPROBE_PERF_NONE,
-	TRACE_UPROBE_PERF_COUNT,
-	TRACE_UPROBE_PERF_RECORD,
-};
+/* perf's header, nine fields of a sample, and the size of the record */
+#define TRACE_UPROBE_FRONT	(8 + 9 * 8 + 4)
+/* perf pads records, with a u32 in front, to a multiple of this */
+#define TRACE_UPROBE_TAIL	8
 
 /**
  * struct trace_uprobe_entry_record - head of an entry event's record
@@ -266,6 +262,37 @@ static inline bool trace_uprobe_is_local(const struct trace_uprobe *tu)
 	return list_empty(&tu->devent.list);
 }
 
+/*
+ * The perf events that are active on this CPU, which are those of the
+ * current task and of the CPU; NULL if there are none. Preemption is off:
+ * perf_trace_event_unreg() frees the lists after TRACE_REG_PERF_UNREGISTER
+ * has cleared the flag and synchronize_rcu() has waited, also when ftrace
+ * keeps the event on and handlers come here as before.
+ */
+static inline struct hlist_head *trace_uprobe_listeners(struct trace_uprobe *tu)
+{
+	struct hlist_head *head;
+
+	if (!trace_probe_test_flag(&tu->tp, TP_FLAG_PROFILE))
+		return NULL;
+	head = this_cpu_ptr(trace_uprobe_call(tu)->perf_events);
+	return hlist_empty(head) ? NULL : head;
+}
+
+/* Does it want more of a hit than to count it? */
+static inline bool trace_uprobe_needs_record(struct perf_event *event)
+{
+	const struct perf_event *owner = event->parent ?: event;
+
+	return is_sampling_event(event) || owner->filter;
+}
+
+static inline void trace_uprobe_count_event(struct perf_event *event)
+{
+	if (likely(!(event->hw.state & PERF_HES_STOPPED)))
+		local64_add(1, &event->count);
+}
+
 #define for_each_probe_of(tu, tp_) \
 	list_for_each_entry(tu, trace_probe_probe_list(tp_), tp.list)
 
@@ -312,8 +339,7 @@ int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event);
 int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event);
 bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm);
 bool trace_uprobe_take_perf_lists(struct trace_event_call *event_call);
-enum trace_uprobe_perf_wish trace_uprobe_perf_wish(struct trace_uprobe *tu);
-bool trace_uprobe_perf_tally(struct trace_uprobe *tu);
+enum uprobe_wish trace_uprobe_perf_wish(struct trace_uprobe *tu);
 void trace_uprobe_perf_count(struct trace_uprobe *tu);
 void trace_uprobe_perf_record(struct trace_uprobe_hit *hit);
 #ifdef CONFIG_BPF_EVENTS
@@ -329,7 +355,7 @@ static inline int trace_uprobe_run_bpf(struct trace_uprobe *tu,
 
 /* trace_uprobe_record.c */
 void trace_uprobe_set_handlers(struct trace_uprobe *tu);
-void trace_uprobe_fill(const struct trace_uprobe_hit *hit, void *record);
+void trace_uprobe_fill_head(const struct trace_uprobe_hit *hit, void *record);
 extern struct trace_event_functions trace_uprobe_print_functions;
 extern struct trace_event_fields trace_uprobe_fields[];
 

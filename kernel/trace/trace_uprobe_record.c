@@ -191,11 +191,11 @@ static int fetch(struct trace_uprobe_hit *hit, void *buf, size_t room)
 }
 
 /**
- * trace_uprobe_fill - write all of a record but the common fields
- * @hit: a hit with arguments
- * @record: trace_uprobe_head_size() and @hit->size bytes
+ * trace_uprobe_fill_head - write what comes in front of the arguments
+ * @hit: a hit
+ * @record: trace_uprobe_head_size() bytes, of which the common fields are left
  */
-void trace_uprobe_fill(const struct trace_uprobe_hit *hit, void *record)
+void trace_uprobe_fill_head(const struct trace_uprobe_hit *hit, void *record)
 {
 	struct trace_uprobe_return_record *ret = record;
 	struct trace_uprobe_entry_record *entry = record;
@@ -206,8 +206,6 @@ void trace_uprobe_fill(const struct trace_uprobe_hit *hit, void *record)
 	} else {
 		entry->ip = hit->func;
 	}
-	memcpy(record + trace_uprobe_head_size(hit->tu->kind), hit->args,
-	       hit->size);
 }
 
 /* ---- ftrace ------------------------------------------------------------- */
@@ -216,15 +214,16 @@ static void record_in_file(struct trace_uprobe_hit *hit,
 			   struct trace_event_file *file)
 {
 	struct trace_event_buffer buffer;
+	int head = trace_uprobe_head_size(hit->tu->kind);
 	void *record;
 
 	if (trace_trigger_soft_disabled(file))
 		return;
-	record = trace_event_buffer_reserve(&buffer, file,
-			trace_uprobe_head_size(hit->tu->kind) + hit->size);
+	record = trace_event_buffer_reserve(&buffer, file, head + hit->size);
 	if (!record)
 		return;
-	trace_uprobe_fill(hit, record);
+	trace_uprobe_fill_head(hit, record);
+	memcpy(record + head, hit->args, hit->size);
 	trace_event_buffer_commit(&buffer);
 }
 
@@ -263,61 +262,149 @@ static struct trace_uprobe_hit hit_of(struct uprobe_consumer *self,
 /**
  * struct gathered - what a gather hands to the commit of a record
  * @users: who wants the hit; they may change until then
- * @args: the arguments, as in a record
+ * @front: room for what perf puts in front of a record
+ * @head: room for the head of a record, which ends where @args begin
+ * @args: the arguments, as in a record, and TRACE_UPROBE_TAIL bytes more
  */
 struct gathered {
 	unsigned int	users;
+	u8		front[TRACE_UPROBE_FRONT];
+	u8		head[sizeof(struct trace_uprobe_return_record)]
+			__aligned(8);
 	u8		args[] __aligned(8);
 };
 
-/* Who wants this hit: TP_FLAG_TRACE, TP_FLAG_PROFILE, both, or 0. */
-static unsigned int users_of_hit(struct trace_uprobe *tu,
-				 enum trace_uprobe_perf_wish wish)
-{
-	unsigned int users = trace_probe_load_flag(&tu->tp);
+static_assert(offsetof(struct gathered, args) ==
+	      offsetof(struct gathered, head) +
+	      sizeof(struct trace_uprobe_return_record));
+static_assert(sizeof(struct trace_uprobe_entry_record) <=
+	      sizeof(struct trace_uprobe_return_record));
 
-	return wish == TRACE_UPROBE_PERF_NONE ? users & ~TP_FLAG_PROFILE : users;
+static bool is_tally_only(const struct trace_uprobe *tu,
+			  const struct uprobe_call *call)
+{
+	return !call && tu->kind == TRACE_UPROBE_RETURN;
 }
 
 /*
- * What is only counted takes no room in the buffer: the entry of a return event
- * always, and else if all who want the hit are perf events that count.
+ * What is wanted of a hit, BPF programs apart. A return event wants its entries
+ * counted if anybody may want the return.
+ */
+static enum uprobe_wish wish_for_buffers(struct trace_uprobe *tu,
+					 const struct uprobe_call *call)
+{
+	bool traced = trace_probe_load_flag(&tu->tp) & TP_FLAG_TRACE;
+	enum uprobe_wish wish;
+
+	if (traced && !is_tally_only(tu, call))
+		return UPROBE_WISH_RECORD;
+	wish = trace_uprobe_perf_wish(tu);
+	if (is_tally_only(tu, call))
+		return wish || traced ? UPROBE_WISH_TALLY : UPROBE_WISH_NONE;
+	/* who wanted the entry may have gone; its return is counted all the same */
+	return call && !wish ? UPROBE_WISH_TALLY : wish;
+}
+
+static enum uprobe_wish wish(struct uprobe_consumer *self,
+			     const struct uprobe_call *call)
+{
+	struct trace_uprobe *tu = consumer_of(self);
+
+	if (unlikely(trace_uprobe_has_bpf(tu)) &&
+	    trace_uprobe_perf_wants(tu, current->mm))
+		return is_tally_only(tu, call) ? UPROBE_WISH_TALLY :
+						 UPROBE_WISH_HANDLER;
+	return wish_for_buffers(tu, call);
+}
+
+static void count_hit(struct trace_uprobe *tu, const struct uprobe_call *call)
+{
+	if (call)
+		this_cpu_inc(tu->counts->returns);
+	else
+		this_cpu_inc(tu->counts->entries);
+}
+
+static noinline enum uprobe_wish tally_otherwise(struct uprobe_consumer *self,
+						 const struct uprobe_call *call)
+{
+	struct trace_uprobe *tu = consumer_of(self);
+	enum uprobe_wish answer = wish(self, call);
+
+	if (answer != UPROBE_WISH_TALLY)
+		return answer;
+	count_hit(tu, call);
+	if (!is_tally_only(tu, call))
+		trace_uprobe_perf_count(tu);
+	return answer;
+}
+
+/* In the trap, where most hits are to be counted by one perf event. */
+static enum uprobe_wish tally(struct uprobe_consumer *self,
+			      const struct uprobe_call *call)
+{
+	struct trace_uprobe *tu = consumer_of(self);
+	struct hlist_node *first;
+	struct perf_event *event;
+
+	if (unlikely(trace_uprobe_has_bpf(tu) ||
+		     trace_probe_load_flag(&tu->tp) != TP_FLAG_PROFILE))
+		return tally_otherwise(self, call);
+	first = READ_ONCE(this_cpu_ptr(trace_uprobe_call(tu)->perf_events)->first);
+	if (unlikely(!first || READ_ONCE(first->next)))
+		return tally_otherwise(self, call);
+	if (!call && tu->kind == TRACE_UPROBE_RETURN) {
+		this_cpu_inc(tu->counts->entries);
+		return UPROBE_WISH_TALLY;
+	}
+	event = hlist_entry(first, struct perf_event, hlist_entry);
+	if (trace_uprobe_needs_record(event))
+		return UPROBE_WISH_RECORD;
+	count_hit(tu, call);
+	trace_uprobe_count_event(event);
+	return UPROBE_WISH_TALLY;
+}
+
+/*
+ * What is only counted takes no room in the buffer; nor does what is there for a
+ * BPF program alone.
  */
 static int gather_hit(struct uprobe_consumer *self,
 		      const struct uprobe_hit *core_hit, void *buf, size_t room)
 {
 	struct trace_uprobe *tu = consumer_of(self);
-	enum trace_uprobe_perf_wish wish = trace_uprobe_perf_wish(tu);
-	unsigned int users = users_of_hit(tu, wish);
+	enum uprobe_wish wish = core_hit->wish;
 	struct gathered *gathered = buf;
 	struct trace_uprobe_hit hit;
 	int size;
 
-	/* who wanted the entry may have gone: then the return is nobody's */
-	if (!users)
-		return core_hit->call ? 0 : -ESRCH;
-	if (!core_hit->call && tu->kind == TRACE_UPROBE_RETURN)
+	if (unlikely(wish == UPROBE_WISH_HANDLER))
+		wish = wish_for_buffers(tu, core_hit->call) ?:
+		       UPROBE_WISH_TALLY;
+	if (unlikely(wish == UPROBE_WISH_NONE))
+		return trace_uprobe_perf_wants(tu, current->mm) ? -ENOENT :
+								  -ESRCH;
+	if (wish == UPROBE_WISH_TALLY)
 		return 0;
-	if (!(users & TP_FLAG_TRACE) && wish != TRACE_UPROBE_PERF_RECORD)
-		return 0;
-	if (room < sizeof(*gathered))
+	if (room < sizeof(*gathered) + TRACE_UPROBE_TAIL)
 		return -E2BIG;
+	gathered->users = trace_probe_load_flag(&tu->tp);
+	if (!tu->tp.nr_args)
+		return sizeof(*gathered) + TRACE_UPROBE_TAIL;
 	hit = hit_of(self, core_hit);
-	size = fetch(&hit, gathered->args, room - sizeof(*gathered));
-	if (size < 0)
-		return size;
-	gathered->users = users;
-	return sizeof(*gathered) + size;
+	size = fetch(&hit, gathered->args,
+		     room - sizeof(*gathered) - TRACE_UPROBE_TAIL);
+	return size < 0 ? size : sizeof(*gathered) + size + TRACE_UPROBE_TAIL;
 }
 
-static void commit_record(struct uprobe_consumer *self,
-			  const struct uprobe_hit *core_hit,
-			  const struct gathered *gathered, size_t size)
+static void record(struct uprobe_consumer *self,
+		   const struct uprobe_hit *core_hit,
+		   struct gathered *gathered, size_t size)
 {
 	struct trace_uprobe_hit hit = hit_of(self, core_hit);
 
 	hit.args = gathered->args;
-	hit.size = size - sizeof(*gathered);
+	hit.size = size - sizeof(*gathered) - TRACE_UPROBE_TAIL;
 	if (gathered->users & TP_FLAG_TRACE)
 		record_in_files(&hit);
 	if ((gathered->users & TP_FLAG_PROFILE) &&
@@ -325,56 +412,17 @@ static void commit_record(struct uprobe_consumer *self,
 		trace_uprobe_perf_record(&hit);
 }
 
-/* Return: false if there is nobody to be told. */
-static bool count_hit(struct trace_uprobe *tu, const struct uprobe_hit *hit)
-{
-	if (!hit->call) {
-		this_cpu_inc(tu->counts->entries);
-		/* of its entries a return event tells nobody */
-		return tu->kind == TRACE_UPROBE_ENTRY;
-	}
-	if (!users_of_hit(tu, trace_uprobe_perf_wish(tu))) {
-		this_cpu_inc(tu->counts->other[UPROBE_MISSED_UNREGISTERED]);
-		return false;
-	}
-	this_cpu_inc(tu->counts->returns);
-	return true;
-}
-
 static void commit_hit(struct uprobe_consumer *self,
-		       const struct uprobe_hit *hit, const void *buf,
-		       size_t size)
+		       const struct uprobe_hit *hit, void *buf, size_t size)
 {
 	struct trace_uprobe *tu = consumer_of(self);
 
-	if (!count_hit(tu, hit))
-		return;
+	count_hit(tu, hit->call);
 	if (size)
-		commit_record(self, hit, buf, size);
-	else if (!(hit->verdict & UPROBE_HANDLER_IGNORE))
+		record(self, hit, buf, size);
+	else if (!is_tally_only(tu, hit->call) &&
+		 !(hit->verdict & UPROBE_HANDLER_IGNORE))
 		trace_uprobe_perf_count(tu);
-}
-
-/*
- * Nobody but perf events that count uses the event; or it is the entry of a
- * return event, of which nobody is told.
- */
-static bool tally(struct uprobe_consumer *self, const struct uprobe_call *call)
-{
-	struct trace_uprobe *tu = consumer_of(self);
-
-	if (!call && tu->kind == TRACE_UPROBE_RETURN) {
-		if (!(trace_probe_load_flag(&tu->tp) & TP_FLAG_TRACE) &&
-		    !trace_uprobe_perf_wants(tu, current->mm))
-			return false;
-	} else if (!trace_uprobe_perf_tally(tu)) {
-		return false;
-	}
-	if (call)
-		this_cpu_inc(tu->counts->returns);
-	else
-		this_cpu_inc(tu->counts->entries);
-	return true;
 }
 
 static void count(struct uprobe_consumer *self, enum uprobe_event_count what)
@@ -383,16 +431,6 @@ static void count(struct uprobe_consumer *self, enum uprobe_event_count what)
 }
 
 /* BPF programs may sleep, and may say that perf needs no record. */
-
-static bool has_bpf(struct uprobe_consumer *self,
-		    const struct uprobe_call *call)
-{
-	struct trace_uprobe *tu = consumer_of(self);
-
-	return (call || tu->kind == TRACE_UPROBE_ENTRY) &&
-	       trace_uprobe_has_bpf(tu) &&
-	       trace_uprobe_perf_wants(tu, current->mm);
-}
 
 static int run_at_entry(struct uprobe_consumer *self, struct pt_regs *regs)
 {
@@ -424,9 +462,9 @@ void trace_uprobe_set_handlers(struct trace_uprobe *tu)
 
 	self->gather = gather_hit;
 	self->commit = commit_hit;
+	self->wish = wish;
 	self->tally = tally;
 	if (IS_ENABLED(CONFIG_BPF_EVENTS)) {
-		self->sleeps = has_bpf;
 		if (tu->kind == TRACE_UPROBE_RETURN)
 			self->ret_handler = run_at_return;
 		else

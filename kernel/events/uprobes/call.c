@@ -21,13 +21,14 @@
  * thread enters or leaves a function above them on the same stack.
  *
  * In the trap nothing is done here that waits: whatever would need a lock, a
- * page or memory is left to task context (@may_wait).
+ * page or memory is left to task context.
  *
  * deliver.c calls in here.
  */
 
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <asm/uprobes_stack.h>
 
 #include "internal.h"
 
@@ -40,30 +41,44 @@
 /* Numbers are handed to threads in blocks: the shared counter stays cold. */
 #define ID_BLOCK	1024
 
-/**
- * uprobe_call_uprobe - whose call is it?
- * @call: an open call
- *
- * Context: a section of RCU or RCU tasks trace, in which the uprobe stays.
- * Return: the uprobe, or NULL if its last consumer has left.
- */
-struct uprobe *uprobe_call_uprobe(const struct open_call *call)
-{
-	/* as long as none has left, this one hasn't; later it waits for us */
-	if (READ_ONCE(uprobe_departures) == call->departures)
-		return call->uprobe;
-	return uprobe_registry_find(call->uprobe_id, call->uprobe_serial);
-}
+/* The blocks of numbers that threads have taken. */
+static atomic64_t blocks;
 
 static u64 take_id(struct uprobe_thread *ut)
 {
-	static atomic64_t blocks;
-
-	if (ut->next_id == ut->end_id) {
+	if (unlikely(ut->next_id == ut->end_id)) {
 		ut->end_id = atomic64_inc_return(&blocks) * ID_BLOCK;
 		ut->next_id = ut->end_id - ID_BLOCK;
 	}
 	return ++ut->next_id;
+}
+
+/* Whose call it is. The uprobe was in the registry when @departures was read. */
+static __always_inline void set_uprobe(struct open_call *call,
+				       struct uprobe *uprobe,
+				       unsigned long departures)
+{
+	call->uprobe = uprobe;
+	call->departures = departures;
+	call->uprobe_id = uprobe->id;
+	call->uprobe_serial = uprobe->serial;
+}
+
+/* The head of the thread's pool becomes its innermost open call. */
+static __always_inline void push_call(struct uprobe_thread *ut,
+				      struct open_call *call,
+				      unsigned long func, unsigned long sp,
+				      unsigned long ret_addr)
+{
+	ut->pool = call->next;
+	call->pub.func = func;
+	call->pub.ret_addr = ret_addr;
+	call->pub.sp = sp;
+	call->pub.entry_time = 0;
+	call->pub.id = take_id(ut);
+	call->next = ut->calls;
+	ut->calls = call;
+	ut->nr_calls++;
 }
 
 /* ---- calls that are over ------------------------------------------------ */
@@ -86,7 +101,7 @@ static void count_call(const struct open_call *call,
 	struct uprobe *uprobe;
 
 	rcu_read_lock_trace();
-	uprobe = uprobe_call_uprobe(call);
+	uprobe = uprobe_of_call(call);
 	if (uprobe)
 		uprobe_count_call(uprobe, call->epoch, call->takers, what);
 	rcu_read_unlock_trace();
@@ -187,14 +202,15 @@ static int fill_pool(struct uprobe_thread *ut, bool may_wait)
 	return ut->pool ? 0 : -ENOMEM;
 }
 
-static int prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
-		   struct pt_regs *regs, const struct open_call *returned,
-		   struct uprobe_opening *opening, bool may_wait)
+static __always_inline int
+prepare(struct uprobe_thread *ut, struct uprobe *uprobe, struct pt_regs *regs,
+	const struct open_call *returned, struct uprobe_opening *opening,
+	bool may_wait)
 {
 	int err;
 
 	opening->missed = UPROBE_MISSED_FAULT;
-	if (arch_uprobe_read_return(regs, &opening->sp, &opening->ret_addr))
+	if (!arch_uprobe_read_return(regs, &opening->sp, &opening->ret_addr))
 		return -EAGAIN;
 	err = bury_dead(ut, uprobe, returned, opening, may_wait);
 	if (err)
@@ -215,26 +231,41 @@ static int prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
 }
 
 /**
- * uprobe_calls_prepare - get ready what a new call needs
+ * uprobe_calls_prepare_now - get ready what a new call needs, in the trap
  * @ut: the current thread
  * @uprobe: whose entry is hit
  * @regs: at the function's first instruction
  * @returned: the innermost call that ends at the same place, or NULL
  * @opening: filled for uprobe_calls_open()
- * @may_wait: in task context, outside of RCU sections; else in the trap
  *
- * Frames that the entry shows to be gone are counted (unwound), with @may_wait.
- *
- * Return: 0, or -EAGAIN if that takes waiting; with @may_wait always 0: why no
- * call can be opened is in @opening.
+ * Return: 0, or -EAGAIN if that takes waiting, and uprobe_calls_prepare().
  */
-int uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
-			 struct pt_regs *regs, const struct open_call *returned,
-			 struct uprobe_opening *opening, bool may_wait)
+int uprobe_calls_prepare_now(struct uprobe_thread *ut, struct uprobe *uprobe,
+			     struct pt_regs *regs,
+			     const struct open_call *returned,
+			     struct uprobe_opening *opening)
 {
-	int err = prepare(ut, uprobe, regs, returned, opening, may_wait);
+	return prepare(ut, uprobe, regs, returned, opening, false);
+}
 
-	return may_wait ? 0 : err;
+/**
+ * uprobe_calls_prepare - get ready what a new call needs
+ * @ut: the current thread
+ * @uprobe: whose entry is hit
+ * @regs: at the function's first instruction
+ * @returned: the innermost call that ends at the same place, or NULL
+ * @opening: filled for uprobe_calls_open(); says why no call can be opened
+ *
+ * Frames that the entry shows to be gone are counted (unwound).
+ *
+ * Context: task context, outside of RCU sections.
+ */
+void uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
+			  struct pt_regs *regs,
+			  const struct open_call *returned,
+			  struct uprobe_opening *opening)
+{
+	prepare(ut, uprobe, regs, returned, opening, true);
 }
 
 /**
@@ -253,8 +284,8 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
 		       unsigned long func, u64 epoch,
 		       const struct uprobe_opening *opening)
 {
-	struct open_call *call = ut->pool;
 	unsigned long departures;
+	struct open_call *call;
 
 	if (opening->missed >= 0) {
 		uprobe_count_call(uprobe, epoch, opening->takers,
@@ -266,24 +297,63 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
 	/* the last consumer has left meanwhile: nobody to tell */
 	if (!READ_ONCE(uprobe->file))
 		return;
-	ut->pool = call->next;
-	call->pub = (struct uprobe_call){
-		.func		= func,
-		.ret_addr	= opening->ret_addr,
-		.sp		= opening->sp,
-		.id		= take_id(ut),
-	};
-	call->uprobe = uprobe;
-	call->departures = departures;
+	call = ut->pool;
+	set_uprobe(call, uprobe, departures);
+	call->losses = 0;
+	push_call(ut, call, func, opening->sp, opening->ret_addr);
 	call->timed = opening->timed;
-	call->uprobe_id = uprobe->id;
-	call->uprobe_serial = uprobe->serial;
 	call->epoch = epoch;
 	call->takers = opening->takers;
-	call->next = ut->calls;
-	ut->calls = call;
-	ut->nr_calls++;
 	ut->nr_timed += call->timed;
+}
+
+/**
+ * uprobe_call_try - open a call in the trap, if nothing is in the way
+ * @ut: the current thread
+ * @uprobe: whose entry is hit
+ * @func: where
+ * @regs: at the function's first instruction
+ *
+ * In the way are frames that may be dead, a caller without a return site, and
+ * an empty pool.
+ *
+ * Context: trap, preemption and page faults off.
+ * Return: the call, whose timed, epoch and takers the caller sets; or which it
+ * takes back by uprobe_call_undo(). NULL if it takes uprobe_calls_prepare().
+ */
+struct open_call *uprobe_call_try(struct uprobe_thread *ut,
+				  struct uprobe *uprobe, unsigned long func,
+				  struct pt_regs *regs)
+{
+	struct uprobe_space *space = current->mm->uprobes_state.space;
+	unsigned long sp, ret_addr, losses, departures;
+	struct open_call *call = ut->pool;
+	struct uprobe_site *site;
+
+	if (unlikely(!call || ut->nr_calls >= MAX_CALLS ||
+		     !arch_uprobe_read_return(regs, &sp, &ret_addr) ||
+		     (ut->calls && ut->calls->pub.sp <= sp)))
+		return NULL;
+	/* pairs with uprobe_space_lost_site() */
+	losses = smp_load_acquire(&space->losses);
+	if (call->losses != losses || call->pub.ret_addr != ret_addr) {
+		site = uprobe_site_find(space, ret_addr);
+		if (!site || !READ_ONCE(site->is_return))
+			return NULL;
+		call->site = site;
+		call->losses = losses;
+		/* should this come to nothing, the two belong together */
+		call->pub.ret_addr = ret_addr;
+	}
+	/* pairs with uprobe_registry_leave() */
+	departures = smp_load_acquire(&uprobe_departures);
+	if (call->departures != departures || call->uprobe != uprobe) {
+		if (!READ_ONCE(uprobe->file))
+			return NULL;
+		set_uprobe(call, uprobe, departures);
+	}
+	push_call(ut, call, func, sp, ret_addr);
+	return call;
 }
 
 /**
@@ -299,6 +369,7 @@ void uprobe_calls_entered(struct uprobe_thread *ut, u64 now)
 
 	if (ut->hit_time)
 		ut->handler_ns += now - ut->hit_time;
+	ut->hit_time = 0;
 	/* a hit opens one call at the most */
 	if (call && call->timed && !call->pub.entry_time) {
 		call->pub.entry_time = now;
@@ -316,31 +387,58 @@ void uprobe_calls_entered(struct uprobe_thread *ut, u64 now)
  */
 static struct open_call **find_returned(struct uprobe_thread *ut,
 					unsigned long vaddr,
-					struct pt_regs *regs, bool may_wait)
+					struct pt_regs *regs)
 {
 	struct open_call **link = &ut->calls;
-	unsigned int passed = 0;
+	int returned;
 
 	while (*link) {
 		struct uprobe_call *call = &(*link)->pub;
-		int intact;
 
-		/* a long search isn't for the trap, with preemption off */
-		if (!may_wait && ++passed > MAX_SEARCH)
-			return ERR_PTR(-EAGAIN);
-
-		if (call->ret_addr != vaddr ||
-		    !arch_uprobe_call_returned(call->sp, regs)) {
-			link = &(*link)->next;
-			continue;
-		}
-		intact = arch_uprobe_word_is(call->sp, vaddr, regs);
-		if (intact > 0 || (intact < 0 && may_wait))
+		returned = call->ret_addr == vaddr ?
+			   arch_uprobe_has_returned(call->sp, vaddr, regs) : 0;
+		if (returned == -ENOENT)
+			abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
+		else if (returned)
 			return link;
-		if (!may_wait)
-			return ERR_PTR(-EAGAIN);
-		abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
+		else
+			link = &(*link)->next;
 	}
+	return NULL;
+}
+
+/**
+ * uprobe_calls_returned_now - which calls have returned? Asked in the trap
+ * @ut: the current thread, with calls
+ * @vaddr: address of the return site where it is
+ * @regs: at the site
+ *
+ * Nearly always it is the innermost one, or none.
+ *
+ * Return: the innermost of them, for for_each_returned(); NULL if there is
+ * none; ERR_PTR(-EAGAIN) if finding out takes uprobe_calls_returned().
+ */
+struct open_call *uprobe_calls_returned_now(struct uprobe_thread *ut,
+					    unsigned long vaddr,
+					    struct pt_regs *regs)
+{
+	struct open_call *call = ut->calls;
+	unsigned int passed = 0;
+	int returned;
+
+	do {
+		if (likely(call->pub.ret_addr == vaddr)) {
+			returned = arch_uprobe_has_returned(call->pub.sp, vaddr,
+							    regs);
+			if (returned == 1 && call == ut->calls)
+				return call;
+			if (returned)
+				return ERR_PTR(-EAGAIN);
+		}
+		/* a long search isn't for the trap, with preemption off */
+		if (++passed > MAX_SEARCH)
+			return ERR_PTR(-EAGAIN);
+	} while ((call = call->next));
 	return NULL;
 }
 
@@ -349,27 +447,24 @@ static struct open_call **find_returned(struct uprobe_thread *ut,
  * @ut: the current thread
  * @vaddr: address of the return site where it is
  * @regs: at the site
- * @may_wait: in task context, outside of RCU sections; else in the trap
  *
  * Calls that share the return word have returned together (tail calls). Calls
- * inside of them, on the same stack, never will: with @may_wait they are
- * counted (unwound).
+ * inside of them, on the same stack, never will: they are counted (unwound).
  *
+ * Context: task context, outside of RCU sections.
  * Return: the innermost of them, for for_each_returned(); NULL if there is
- * none; ERR_PTR(-EAGAIN) if finding out takes waiting.
+ * none.
  */
 struct open_call *uprobe_calls_returned(struct uprobe_thread *ut,
 					unsigned long vaddr,
-					struct pt_regs *regs, bool may_wait)
+					struct pt_regs *regs)
 {
 	struct open_call **link = &ut->calls, **found, *call;
 
-	found = find_returned(ut, vaddr, regs, may_wait);
-	if (IS_ERR_OR_NULL(found))
-		return ERR_CAST(found);
+	found = find_returned(ut, vaddr, regs);
+	if (!found)
+		return NULL;
 	call = *found;
-	if (*link != call && !may_wait)
-		return ERR_PTR(-EAGAIN);
 	while (*link != call) {
 		if ((*link)->pub.sp <= call->pub.sp &&
 		    same_stack((*link)->pub.sp, call->pub.sp))
@@ -406,14 +501,15 @@ void uprobe_calls_measure(struct uprobe_thread *ut, struct open_call *first)
  */
 void uprobe_calls_closed(struct uprobe_thread *ut, struct open_call *first)
 {
+	const unsigned long sp = first->pub.sp, ret_addr = first->pub.ret_addr;
 	struct open_call **link = &ut->calls;
-	const struct uprobe_call last = first->pub;
 
 	while (*link != first)
 		link = &(*link)->next;
-	while (*link && (*link)->pub.sp == last.sp &&
-	       (*link)->pub.ret_addr == last.ret_addr)
+	do
 		drop_call(ut, link);
+	while (*link && (*link)->pub.sp == sp &&
+	       (*link)->pub.ret_addr == ret_addr);
 }
 
 /* ---- fork and exit ------------------------------------------------------ */
@@ -424,7 +520,7 @@ static u64 inherit(const struct open_call *call, struct mm_struct *mm)
 	u64 inheritors = 0;
 
 	rcu_read_lock_trace();
-	uprobe = uprobe_call_uprobe(call);
+	uprobe = uprobe_of_call(call);
 	if (uprobe)
 		inheritors = uprobe_inheritors(uprobe, call->epoch,
 					       call->takers, mm);
@@ -462,6 +558,7 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 			count_call(&call, UPROBE_MISSED_MEMORY);
 			continue;
 		}
+		copy->losses = 0;
 		copy->next = NULL;
 		*tail = copy;
 		tail = &copy->next;

@@ -15,8 +15,8 @@
  *
  * A hit may be several deliveries: the returns of all calls that end here, the
  * innermost first, and the entry. Consumers of the stock kind just have their
- * handlers called, in task context, at the place of the commit. A single
- * consumer that only counts is spared all of that.
+ * handlers called, in task context, at the place of the commit. What takes less
+ * than that, as most hits do, is dealt with in trap.c.
  */
 
 #include <linux/percpu.h>
@@ -24,16 +24,11 @@
 
 #include "internal.h"
 
-/* Room for what is gathered in the trap, in bytes; no hit uses it for long. */
-#define GATHER_SIZE	8192
-/* and in task context */
+/* Room for what is gathered in task context, in bytes. */
 #define GATHER_MAX	(64 * 1024)
 
 /* Consumers times calls of one hit; grows in task context. */
 #define LIST_MIN	8
-
-/* Consumers of one place that are dealt with in the trap. */
-#define MAX_IN_TRAP	32
 
 /* Each attempt procures one thing. */
 #define MAX_ATTEMPTS	64
@@ -105,11 +100,7 @@ struct arrival {
 	struct open_call	*returned;
 };
 
-struct gather_buffer {
-	u64 words[GATHER_SIZE / sizeof(u64)];
-};
-
-static DEFINE_PER_CPU(struct gather_buffer, gather_buffer);
+DEFINE_PER_CPU(struct uprobe_gather_buffer, uprobe_gather_buffer);
 
 /* What the consumers are told of an entry (@call is NULL) or of a return. */
 static const struct uprobe_hit *tell(struct arrival *a,
@@ -158,18 +149,6 @@ static void commit(struct arrival *a, struct uprobe_delivery *d)
 
 /* ---- gather ------------------------------------------------------------- */
 
-static bool has_handler(const struct uprobe_consumer *uc,
-			const struct uprobe_call *call)
-{
-	return call ? !!uc->ret_handler : !!uc->handler;
-}
-
-static bool will_sleep(struct uprobe_consumer *uc,
-		       const struct uprobe_call *call)
-{
-	return has_handler(uc, call) && (!uc->sleeps || uc->sleeps(uc, call));
-}
-
 /* A gather has failed: in the end the consumer misses the hit. */
 static int refused(struct arrival *a, struct uprobe_consumer *uc, int err)
 {
@@ -190,7 +169,8 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 {
 	struct uprobe_thread *ut = a->ut;
 	struct uprobe_delivery *d = &ut->list[a->nr];
-	bool sleeps = will_sleep(uc, call);
+	enum uprobe_wish wish = uprobe_wish_of(uc, call);
+	bool sleeps = wish == UPROBE_WISH_HANDLER;
 	struct uprobe_delivery only;
 	int size = 0;
 
@@ -201,6 +181,7 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 			return -ENOSPC;
 		d = &only;
 	}
+	a->hit.wish = wish;
 	if (uc->gather) {
 		ut->unread.addr = 0;
 		size = uc->gather(uc, tell(a, call), a->buffer + a->used,
@@ -230,7 +211,7 @@ static bool wants_mm(struct uprobe_consumer *uc)
 
 static int gather_return(struct arrival *a, struct open_call *call)
 {
-	struct uprobe *uprobe = uprobe_call_uprobe(call);
+	struct uprobe *uprobe = uprobe_of_call(call);
 	struct uprobe_consumer *uc;
 	int err;
 
@@ -280,7 +261,7 @@ static int gather_entry(struct arrival *a)
 		if (uc->since > a->epoch)
 			continue;
 		/* that many aren't for the trap, with preemption off */
-		if (a->asked == MAX_IN_TRAP && a->attempt == ATTEMPT_TRAP)
+		if (a->asked == UPROBE_MAX_IN_TRAP && a->attempt == ATTEMPT_TRAP)
 			return -EAGAIN;
 		a->asked++;
 		err = gather(a, uc, NULL);
@@ -298,8 +279,8 @@ static int gather_entry(struct arrival *a)
 	}
 	/* in task context this has been done before */
 	if (a->opening.takers && a->attempt == ATTEMPT_TRAP)
-		return uprobe_calls_prepare(a->ut, a->entry, a->hit.regs,
-					    a->returned, &a->opening, false);
+		return uprobe_calls_prepare_now(a->ut, a->entry, a->hit.regs,
+						a->returned, &a->opening);
 	return 0;
 }
 
@@ -343,8 +324,8 @@ static int deliver(struct arrival *a)
 	a->opening.timed = false;
 	/* a site that is both has its return role first: the call is over */
 	if (!may_wait && a->ut->calls && READ_ONCE(a->site->is_return)) {
-		a->returned = uprobe_calls_returned(a->ut, a->site->vaddr,
-						    a->hit.regs, false);
+		a->returned = uprobe_calls_returned_now(a->ut, a->site->vaddr,
+							a->hit.regs);
 		if (IS_ERR(a->returned))
 			return PTR_ERR(a->returned);
 	}
@@ -365,109 +346,29 @@ static int deliver(struct arrival *a)
 	return 0;
 }
 
-static noinline int attempt_in_trap(struct uprobe_thread *ut,
-				    struct uprobe_site *site,
-				    struct pt_regs *regs)
-{
-	struct arrival a = {
-		.ut	= ut,
-		.site	= site,
-		.hit	= { .regs = regs },
-		.buffer	= this_cpu_ptr(&gather_buffer),
-		.size	= GATHER_SIZE,
-	};
-	int err;
-
-	ut->unread.nr_bad = 0;
-	pagefault_disable();
-	err = deliver(&a);
-	pagefault_enable();
-	return err;
-}
-
-/* The only consumer of a uprobe, if it may be able to only count. */
-static __always_inline struct uprobe_consumer *tallier(struct uprobe *uprobe,
-							u64 epoch)
-{
-	struct uprobe_consumer *uc;
-
-	uc = list_first_or_null_rcu(&uprobe->consumers, struct uprobe_consumer,
-				    cons_node);
-	return uc && uc->tally && uc->since <= epoch &&
-	       READ_ONCE(uc->cons_node.next) == &uprobe->consumers ? uc : NULL;
-}
-
-/* The shortest way in: one consumer, which only counts the entry. */
-static __always_inline bool tally_entry(struct uprobe_thread *ut,
-					struct uprobe_site *site,
-					struct pt_regs *regs)
-{
-	struct uprobe *uprobe = READ_ONCE(site->uprobe);
-	u64 epoch = uprobe_epoch();
-	struct uprobe_opening opening;
-	struct uprobe_consumer *uc;
-
-	if (!uprobe)
-		return true;
-	uc = tallier(uprobe, epoch);
-	if (!uc)
-		return false;
-	if (!uprobe_consumer_is_returner(uc))
-		return uc->tally(uc, NULL);
-	if (uprobe_calls_prepare(ut, uprobe, regs, NULL, &opening, false) ||
-	    !uc->tally(uc, NULL))
-		return false;
-	opening.timed = uc->timed;
-	opening.takers = BIT_ULL(uc->bit);
-	uprobe_calls_open(ut, uprobe, site->vaddr, epoch, &opening);
-	return true;
-}
-
-/* The shortest way out: one call, and one consumer, which only counts it. */
-static bool tally_return(struct uprobe_thread *ut, struct uprobe_site *site,
-			 struct pt_regs *regs)
-{
-	struct open_call *call;
-	struct uprobe_consumer *uc;
-	struct uprobe *uprobe;
-
-	call = uprobe_calls_returned(ut, site->vaddr, regs, false);
-	if (!call)
-		return true;
-	if (IS_ERR(call) || call->timed ||
-	    (call->next && call->next->pub.sp == call->pub.sp))
-		return false;
-	uprobe = uprobe_call_uprobe(call);
-	uc = uprobe ? tallier(uprobe, call->epoch) : NULL;
-	if (!uc || !uprobe_took(uc, call->epoch, call->takers) ||
-	    !uprobe_consumer_is_returner(uc) || !uc->tally(uc, &call->pub))
-		return false;
-	uprobe_calls_closed(ut, call);
-	return true;
-}
-
 /**
  * uprobe_deliver_now - try to deliver a hit in the trap
  * @ut: the current thread
  * @site: where it is
  * @regs: at the site
  *
- * Context: trap, RCU read lock held, preemption off.
+ * Context: trap, preemption and page faults off.
  * Return: 0, or -errno: nothing has happened, uprobe_deliver_patiently() is to
  * do it.
  */
 int uprobe_deliver_now(struct uprobe_thread *ut, struct uprobe_site *site,
 		       struct pt_regs *regs)
 {
-	bool told;
+	struct arrival a = {
+		.ut	= ut,
+		.site	= site,
+		.hit	= { .regs = regs },
+		.buffer	= this_cpu_ptr(&uprobe_gather_buffer),
+		.size	= sizeof(uprobe_gather_buffer),
+	};
 
-	pagefault_disable();
-	if (ut->calls && READ_ONCE(site->is_return))
-		told = !READ_ONCE(site->uprobe) && tally_return(ut, site, regs);
-	else
-		told = tally_entry(ut, site, regs);
-	pagefault_enable();
-	return told ? 0 : attempt_in_trap(ut, site, regs);
+	ut->unread.nr_bad = 0;
+	return deliver(&a);
 }
 
 static struct uprobe *get_uprobe(struct uprobe_site *site)
@@ -496,7 +397,7 @@ static void grow_list(struct uprobe_thread *ut)
 
 static void grow_buffer(struct uprobe_thread *ut)
 {
-	size_t size = max(2 * ut->buffer_size, (size_t)GATHER_SIZE);
+	size_t size = max(2 * ut->buffer_size, (size_t)UPROBE_GATHER_SIZE);
 	void *buffer;
 
 	if (size > GATHER_MAX)
@@ -566,7 +467,7 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 	int tries = 0;
 
 	if (READ_ONCE(site->is_return) && ut->calls)
-		a.returned = uprobe_calls_returned(ut, site->vaddr, regs, true);
+		a.returned = uprobe_calls_returned(ut, site->vaddr, regs);
 	ut->unread.nr_bad = 0;
 	do {
 		if (++tries == MAX_ATTEMPTS || fatal_signal_pending(current))
@@ -576,7 +477,7 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 		a.opening.missed = UPROBE_MISSED_NO_SITE;
 		if (uprobe && uprobe_wants_returns(uprobe, current->mm))
 			uprobe_calls_prepare(ut, uprobe, regs, a.returned,
-					     &a.opening, true);
+					     &a.opening);
 	} while (!attempt(&a));
 	if (uprobe) {
 		if (a.asked && !a.kept)

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What happens when a thread arrives at a breakpoint?
+ * What is left of a hit when the thread is back in task context?
  *
- * As a rule all of it in the trap (uprobe_breakpoint()): the site is looked up,
- * the consumers get the hit (deliver.c), and the displaced instruction is
- * carried out by the architecture's emulation, or by the processor in the
- * slot, from which a jump leads back. One exception, one return to user mode;
- * no lock, no allocation, no write to memory that threads share.
+ * What the trap couldn't do (trap.c): either nothing has happened (STEP_HIT), or
+ * the consumers have been told and only the displaced instruction is left
+ * (STEP_EXECUTE). The consumers get the hit (deliver.c), however long it takes;
+ * then the instruction is carried out by the architecture's emulation, by the
+ * processor in the slot, from which a jump leads back, or there under the trap
+ * flag (step.c).
  *
- * What can't be done there is done in task context on the way back to user
- * mode (uprobe_handle_hit()): nothing has happened before, or the consumers
- * have been told and only the instruction is left (STEP_EXECUTE).
+ * task.c calls uprobe_handle_hit() on the way back to user mode; interrupt.c
+ * calls uprobe_go_on() for an instruction that was interrupted.
  */
 
 #include <linux/mm.h>
@@ -20,21 +20,6 @@
 #include "internal.h"
 
 /* ---- the displaced instruction ------------------------------------------ */
-
-/*
- * Send the thread to the slot, for good: nothing is known of it afterwards. A
- * signal or a debugger that comes meanwhile doesn't see it there (interrupt.c).
- */
-static bool boost(const struct uprobe_site *site, struct pt_regs *regs)
-{
-	/* pairs with take_slot(): the slot is filled */
-	unsigned long slot = smp_load_acquire(&site->slot);
-
-	if (!slot || !arch_uprobe_can_boost(&site->arch, regs))
-		return false;
-	instruction_pointer_set(regs, slot);
-	return true;
-}
 
 /*
  * In task context. Takes the caller's reference to the site if there is a slot.
@@ -47,7 +32,7 @@ static bool enter_slot(struct uprobe_thread *ut, struct uprobe_site *site,
 	unsigned long slot;
 
 	guard(preempt)();
-	if (boost(site, regs)) {
+	if (uprobe_boost(site, regs)) {
 		uprobe_site_put(site);
 		return true;
 	}
@@ -101,105 +86,7 @@ void uprobe_go_on(struct uprobe_thread *ut, unsigned long vaddr,
 		uprobe_site_put(site);
 }
 
-/* ---- in the trap -------------------------------------------------------- */
-
-/* Return: what is left to do. */
-static enum uprobe_step pass(struct uprobe_thread *ut, unsigned long vaddr,
-			     struct pt_regs *regs)
-{
-	struct uprobe_space *space = READ_ONCE(current->mm->uprobes_state.space);
-	struct uprobe_site *site = uprobe_site_find(space, vaddr);
-	bool done;
-
-	if (!site || !arch_uprobe_fits(&site->arch, regs))
-		return STEP_HIT;
-	ut->hit_time = ut->nr_timed ? ktime_get_ns() : 0;
-	if (uprobe_deliver_now(ut, site, regs))
-		return STEP_HIT;
-
-	done = boost(site, regs);
-	if (!done) {
-		pagefault_disable();
-		done = arch_uprobe_emulate(&site->arch, regs, vaddr);
-		pagefault_enable();
-	}
-	if (ut->nr_timed)
-		uprobe_calls_entered(ut, ktime_get_ns());
-	return done ? STEP_NONE : STEP_EXECUTE;
-}
-
-static void leave_to_task(struct uprobe_thread *ut, enum uprobe_step step,
-			  unsigned long vaddr, struct pt_regs *regs)
-{
-	ut->step = step;
-	ut->hit_vaddr = vaddr;
-	/* settle() wants to know whether that was a breakpoint */
-	if (step == STEP_HIT) {
-		instruction_pointer_set(regs, vaddr + UPROBE_BREAKPOINT_SIZE);
-		ut->hit_time = ktime_get_ns();
-	}
-	set_thread_flag(TIF_UPROBE);
-}
-
-/*
- * The thread's first breakpoint. At a site nothing has happened: it traps again
- * when it has its state. Elsewhere the breakpoint may be the program's own, of
- * two bytes even, and settle() has to find out.
- */
-static void meet_first(struct mm_struct *mm, unsigned long vaddr,
-		       struct pt_regs *regs)
-{
-	struct uprobe_space *space = READ_ONCE(mm->uprobes_state.space);
-	struct uprobe_thread *ut = NULL;
-
-	if (!uprobe_site_find(space, vaddr))
-		ut = uprobe_thread_make(GFP_ATOMIC);
-	if (ut) {
-		leave_to_task(ut, STEP_HIT, vaddr, regs);
-		return;
-	}
-	instruction_pointer_set(regs, vaddr);
-	set_thread_flag(TIF_UPROBE);
-}
-
-/**
- * uprobe_breakpoint - a breakpoint has trapped in user mode
- * @regs: of the current task, behind the breakpoint
- *
- * Context: the architecture's trap handler, interrupts off.
- * Return: true if it may be ours: what is left to do is done in
- * uprobe_notify_resume().
- */
-bool uprobe_breakpoint(struct pt_regs *regs)
-{
-	unsigned long vaddr = instruction_pointer(regs) -
-			      UPROBE_BREAKPOINT_SIZE;
-	struct uprobe_thread *ut = uprobe_thread_of(current);
-	struct mm_struct *mm = current->mm;
-	enum uprobe_step left;
-
-	if (!mm || !READ_ONCE(mm->uprobes_state.space))
-		return false;
-	/* what is stepped in a slot is never a breakpoint (classify.c) */
-	if (ut && ut->step != STEP_NONE)
-		return false;
-	if (!ut) {
-		meet_first(mm, vaddr, regs);
-		return true;
-	}
-	instruction_pointer_set(regs, vaddr);
-	local_irq_enable();
-	/* which is a section of RCU, too */
-	preempt_disable();
-	left = pass(ut, vaddr, regs);
-	preempt_enable();
-	local_irq_disable();
-	if (left != STEP_NONE)
-		leave_to_task(ut, left, vaddr, regs);
-	return true;
-}
-
-/* ---- in task context ---------------------------------------------------- */
+/* ---- the rest of a hit -------------------------------------------------- */
 
 /* The text is read by force: it may be executable only. */
 static bool is_breakpoint(struct mm_struct *mm, struct pt_regs *regs)

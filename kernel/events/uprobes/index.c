@@ -12,7 +12,6 @@
  * sites.c puts sites in and takes them out.
  */
 
-#include <linux/hash.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 
@@ -20,18 +19,6 @@
 
 #define MIN_BITS	4
 #define MAX_BITS	20
-
-/**
- * struct uprobe_table - the hash of one address space
- * @rcu: frees it
- * @bits: logarithm of the number of buckets
- * @buckets: lists of sites, by address
- */
-struct uprobe_table {
-	struct rcu_head		rcu;
-	unsigned int		bits;
-	struct hlist_head	buckets[];
-};
 
 static struct uprobe_table *alloc_table(unsigned int bits)
 {
@@ -42,12 +29,6 @@ static struct uprobe_table *alloc_table(unsigned int bits)
 	if (table)
 		table->bits = bits;
 	return table;
-}
-
-static struct hlist_head *bucket(struct uprobe_table *table,
-				 unsigned long vaddr)
-{
-	return &table->buckets[hash_64(vaddr, table->bits)];
 }
 
 /**
@@ -71,29 +52,6 @@ int uprobe_index_init(struct uprobe_space *space)
 void uprobe_index_free(struct uprobe_space *space)
 {
 	kvfree(space->table);
-}
-
-/**
- * uprobe_site_find - look a site up
- * @space: of the address space
- * @vaddr: address of the breakpoint
- *
- * Context: RCU read lock or preemption off, or mmap_lock held for writing. No
- * reference is taken.
- *
- * Return: the site, or NULL; which may be wrong unless mmap_lock is held.
- */
-struct uprobe_site *uprobe_site_find(struct uprobe_space *space,
-				     unsigned long vaddr)
-{
-	struct uprobe_table *table = READ_ONCE(space->table);
-	struct uprobe_site *site;
-
-	hlist_for_each_entry_rcu_notrace(site, bucket(table, vaddr), hash) {
-		if (site->vaddr == vaddr)
-			return site;
-	}
-	return NULL;
 }
 
 /**
@@ -167,7 +125,7 @@ static void move_sites(struct uprobe_space *space, struct uprobe_table *to)
 	while ((site = uprobe_site_first(space, at))) {
 		at = site->vaddr + 1;
 		hlist_del_rcu(&site->hash);
-		hlist_add_head_rcu(&site->hash, bucket(to, site->vaddr));
+		hlist_add_head_rcu(&site->hash, uprobe_bucket(to, site->vaddr));
 	}
 }
 
@@ -198,7 +156,7 @@ void uprobe_index_add(struct uprobe_site *site)
 
 	space->nr_sites++;
 	grow(space);
-	hlist_add_head_rcu(&site->hash, bucket(space->table, site->vaddr));
+	hlist_add_head_rcu(&site->hash, uprobe_bucket(space->table, site->vaddr));
 	spin_lock(&space->tree_lock);
 	rb_add(&site->node, &space->tree, site_before);
 	spin_unlock(&space->tree_lock);
@@ -216,6 +174,7 @@ void uprobe_index_remove(struct uprobe_site *site)
 
 	space->nr_sites--;
 	hlist_del_rcu(&site->hash);
+	uprobe_space_lost_site(space);
 	spin_lock(&space->tree_lock);
 	rb_erase(&site->node, &space->tree);
 	spin_unlock(&space->tree_lock);

@@ -13,8 +13,9 @@
  *	semaphore.c	the SDT counters that say "somebody listens"
  *	slots.c		executable copies of displaced instructions
  *	threads.c	where the threads of an address space stand
- *	hit.c		a thread arrives at a breakpoint
+ *	trap.c		a thread arrives at a breakpoint
  *	deliver.c	the consumers get the hit
+ *	hit.c		what the trap has left to do
  *	gather.c	user memory for them, read without page faults
  *	call.c		entries that wait for their return
  *	step.c		the displaced instruction under the trap flag
@@ -43,6 +44,7 @@
 #define _KERNEL_EVENTS_UPROBES_INTERNAL_H
 
 #include <linux/fs.h>
+#include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rbtree.h>
@@ -73,6 +75,9 @@
  * @consumers: of struct uprobe_consumer. Written under @lock, read in
  *	sections of either RCU.
  * @bits: uprobe_consumer::bit of all of them. @lock.
+ * @sole: the only consumer, if it can tally. Written under @lock, read by hits.
+ * @returners: uprobe_consumer::bit of those that want returns. As @sole.
+ * @timed: some of these want to know how long calls take. As @sole.
  * @sites_lock: guards @sites and @walk
  * @sites: of struct uprobe_site, where this uprobe is installed
  * @walk: number of the last walk over @sites
@@ -93,6 +98,9 @@ struct uprobe {
 	struct mutex		lock;
 	struct list_head	consumers;
 	u64			bits;
+	struct uprobe_consumer	*sole;
+	u64			returners;
+	bool			timed;
 	spinlock_t		sites_lock;
 	struct list_head	sites;
 	unsigned int		walk;
@@ -104,6 +112,10 @@ struct uprobe {
  * @mm: the address space; the space goes before it does
  * @table: address -> site; written under mmap_lock, read under RCU
  * @nr_sites: how many there are. mmap_lock.
+ * @losses: goes up after a site has left the index, or lost its return role;
+ *	never 0. Written under mmap_lock. A call that has found a return site
+ *	after it had read this may use it in RCU sections in which it reads the
+ *	same.
  * @tree_lock: guards @tree against readers that have no mmap_lock
  * @tree: the same sites by address
  * @areas: of struct uprobe_area. Written under mmap_lock, read under RCU.
@@ -123,6 +135,7 @@ struct uprobe_space {
 	struct mm_struct	*mm;
 	struct uprobe_table	*table;
 	unsigned int		nr_sites;
+	unsigned long		losses;
 	spinlock_t		tree_lock;
 	struct rb_root		tree;
 	struct list_head	areas;
@@ -156,6 +169,9 @@ struct uprobe_space {
  * @area: where its slot is, or NULL. mmap_lock.
  * @slot: address of the slot; 0 if the process has unmapped it. Written under
  *	mmap_lock.
+ * @next: where a hit sends the thread, unless it is stepped: the slot, or for
+ *	nops and jumps where they lead; 0 if the instruction takes more than
+ *	that. Written under mmap_lock.
  * @arch: the displaced instruction, decoded for this address space
  * @rcu: frees it
  */
@@ -174,9 +190,65 @@ struct uprobe_site {
 	bool			wants_returns;
 	struct uprobe_area	*area;
 	unsigned long		slot;
+	unsigned long		next;
 	struct arch_uprobe	arch;
 	struct rcu_head		rcu;
 };
+
+/**
+ * struct uprobe_table - the hash of the sites of one address space
+ * @rcu: frees it
+ * @bits: logarithm of the number of buckets
+ * @buckets: lists of sites, by address
+ */
+struct uprobe_table {
+	struct rcu_head		rcu;
+	unsigned int		bits;
+	struct hlist_head	buckets[];
+};
+
+static inline struct hlist_head *uprobe_bucket(struct uprobe_table *table,
+					       unsigned long vaddr)
+{
+	return &table->buckets[hash_64(vaddr, table->bits)];
+}
+
+/*
+ * The site at an address, or NULL; which may be wrong unless mmap_lock is held.
+ * Under RCU or with preemption off, or with mmap_lock held for writing. No
+ * reference is taken.
+ */
+static __always_inline struct uprobe_site *
+uprobe_site_find(struct uprobe_space *space, unsigned long vaddr)
+{
+	struct uprobe_table *table = READ_ONCE(space->table);
+	struct uprobe_site *site;
+
+	hlist_for_each_entry_rcu_notrace(site, uprobe_bucket(table, vaddr),
+					 hash) {
+		if (site->vaddr == vaddr)
+			return site;
+	}
+	return NULL;
+}
+
+/*
+ * Send a thread where it needs no help: to the slot, or where a nop or a jump
+ * leads. Nothing is known of it afterwards; a signal or a debugger that comes
+ * while it is in the slot doesn't see it there (interrupt.c). False if the
+ * instruction takes more than that.
+ */
+static __always_inline bool uprobe_boost(const struct uprobe_site *site,
+					 struct pt_regs *regs)
+{
+	/* pairs with take_slot(): the slot is filled */
+	unsigned long next = smp_load_acquire(&site->next);
+
+	if (unlikely(!next || arch_uprobe_is_stepped(regs)))
+		return false;
+	instruction_pointer_set(regs, next);
+	return true;
+}
 
 /**
  * enum uprobe_step - what a thread is in the middle of
@@ -215,7 +287,9 @@ struct uprobe_unread {
  * struct open_call - an entry that waits for its return
  * @pub: what consumers see
  * @next: the next outer call of the thread, or the next one in its pool
- * @uprobe: whose call it is; not referenced: see uprobe_call_uprobe()
+ * @site: where it returns to, as long as uprobe_space::losses is @losses
+ * @losses: 0 if @site isn't known
+ * @uprobe: whose call it is; not referenced: see uprobe_of_call()
  * @departures: uprobe_departures when @uprobe was known to be there
  * @uprobe_id: its uprobe::id
  * @uprobe_serial: and its uprobe::serial
@@ -224,11 +298,14 @@ struct uprobe_unread {
  * @timed: some consumer wants to know how long it takes
  * @handler_ns: uprobe_thread::handler_ns when the entry was done
  *
- * Owned by one thread.
+ * Owned by one thread. In the pool, @site and @uprobe with what belongs to them
+ * are those of its last use, for the next one is often the same.
  */
 struct open_call {
 	struct uprobe_call	pub;
 	struct open_call	*next;
+	struct uprobe_site	*site;
+	unsigned long		losses;
 	struct uprobe		*uprobe;
 	unsigned long		departures;
 	u32			uprobe_id;
@@ -268,8 +345,8 @@ struct uprobe_opening {
  * @step: what it is in the middle of
  * @resumes: it may be back at an interrupted instruction
  * @hit_vaddr: in STEP_HIT and STEP_EXECUTE: the address of the breakpoint
- * @hit_time: when the breakpoint trapped, ns of CLOCK_MONOTONIC; 0 if no open
- *	call is timed
+ * @hit_time: when the breakpoint trapped, ns of CLOCK_MONOTONIC; of no meaning
+ *	if no open call was timed then
  * @site: in STEP_RUNNING and after: the site it stands on, referenced
  * @slot: and the slot it is in, which may be lost to the process meanwhile
  * @arch: what the architecture saved for the step
@@ -316,6 +393,17 @@ struct uprobe_thread {
 	u64			end_id;
 };
 
+/* The innermost call goes back to the pool, as if it had never been opened. */
+static inline void uprobe_call_undo(struct uprobe_thread *ut)
+{
+	struct open_call *call = ut->calls;
+
+	ut->calls = call->next;
+	ut->nr_calls--;
+	call->next = ut->pool;
+	ut->pool = call;
+}
+
 /* The consumers of @uprobe, inside a section of either RCU. */
 #define for_each_consumer(uc, uprobe)					\
 	list_for_each_entry_rcu(uc, &(uprobe)->consumers, cons_node,	\
@@ -349,6 +437,18 @@ struct uprobe *uprobe_registry_next(struct inode *inode, loff_t from,
 				    loff_t to);
 bool uprobe_registry_has(struct inode *inode);
 void uprobe_put(struct uprobe *uprobe);
+
+/*
+ * Whose call is it? NULL if its last consumer has left. In a section of RCU or
+ * RCU tasks trace, in which the uprobe stays.
+ */
+static inline struct uprobe *uprobe_of_call(const struct open_call *call)
+{
+	/* as long as none has left, this one hasn't; later it waits for us */
+	if (likely(READ_ONCE(uprobe_departures) == call->departures))
+		return call->uprobe;
+	return uprobe_registry_find(call->uprobe_id, call->uprobe_serial);
+}
 
 /* register.c */
 extern u64 uprobe_last_epoch;
@@ -402,6 +502,15 @@ void uprobe_mark_all(struct mm_struct *mm);
 void uprobe_mark_areas(struct mm_struct *mm);
 bool uprobe_is_dirty(const struct mm_struct *mm);
 
+/*
+ * A site has gone, or no call returns there any more. Pairs with
+ * uprobe_call_try(): who reads the new number doesn't find the site.
+ */
+static inline void uprobe_space_lost_site(struct uprobe_space *space)
+{
+	smp_store_release(&space->losses, space->losses + 1);
+}
+
 /* sites.c */
 struct uprobe_space *uprobe_space_make(struct mm_struct *mm);
 struct uprobe_space *uprobe_space_clone(struct uprobe_space *from,
@@ -426,8 +535,6 @@ int uprobe_index_init(struct uprobe_space *space);
 void uprobe_index_free(struct uprobe_space *space);
 void uprobe_index_add(struct uprobe_site *site);
 void uprobe_index_remove(struct uprobe_site *site);
-struct uprobe_site *uprobe_site_find(struct uprobe_space *space,
-				     unsigned long vaddr);
 struct uprobe_site *uprobe_site_get(struct mm_struct *mm, unsigned long vaddr);
 struct uprobe_site *uprobe_site_first(struct uprobe_space *space,
 				      unsigned long from);
@@ -465,12 +572,35 @@ bool uprobe_visit_threads(struct mm_struct *mm,
 			  void (*visit)(void *data, unsigned long ip),
 			  void *data);
 
+/* trap.c has uprobe_breakpoint(), which the architecture calls */
+
+/* Consumers of one place that are dealt with in the trap. */
+#define UPROBE_MAX_IN_TRAP	32
+
+/* Room for what is gathered in the trap, in bytes; no hit uses it for long. */
+#define UPROBE_GATHER_SIZE	8192
+
+struct uprobe_gather_buffer {
+	u64 words[UPROBE_GATHER_SIZE / sizeof(u64)];
+};
+
+DECLARE_PER_CPU(struct uprobe_gather_buffer, uprobe_gather_buffer);
+
 /* hit.c */
 void uprobe_handle_hit(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_go_on(struct uprobe_thread *ut, unsigned long vaddr,
 		  struct pt_regs *regs);
 
 /* deliver.c */
+static inline enum uprobe_wish uprobe_wish_of(struct uprobe_consumer *uc,
+					      const struct uprobe_call *call)
+{
+	if (uc->wish)
+		return uc->wish(uc, call);
+	return (call ? !!uc->ret_handler : !!uc->handler) ?
+	       UPROBE_WISH_HANDLER : UPROBE_WISH_RECORD;
+}
+
 int uprobe_deliver_now(struct uprobe_thread *ut, struct uprobe_site *site,
 		       struct pt_regs *regs);
 void uprobe_deliver_patiently(struct uprobe_thread *ut,
@@ -494,17 +624,27 @@ void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_step_abort(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* call.c */
-struct uprobe *uprobe_call_uprobe(const struct open_call *call);
-int uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
-			 struct pt_regs *regs, const struct open_call *returned,
-			 struct uprobe_opening *opening, bool may_wait);
+int uprobe_calls_prepare_now(struct uprobe_thread *ut, struct uprobe *uprobe,
+			     struct pt_regs *regs,
+			     const struct open_call *returned,
+			     struct uprobe_opening *opening);
+void uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
+			  struct pt_regs *regs,
+			  const struct open_call *returned,
+			  struct uprobe_opening *opening);
 void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
 		       unsigned long func, u64 epoch,
 		       const struct uprobe_opening *opening);
+struct open_call *uprobe_call_try(struct uprobe_thread *ut,
+				  struct uprobe *uprobe, unsigned long func,
+				  struct pt_regs *regs);
 void uprobe_calls_entered(struct uprobe_thread *ut, u64 now);
+struct open_call *uprobe_calls_returned_now(struct uprobe_thread *ut,
+					    unsigned long vaddr,
+					    struct pt_regs *regs);
 struct open_call *uprobe_calls_returned(struct uprobe_thread *ut,
 					unsigned long vaddr,
-					struct pt_regs *regs, bool may_wait);
+					struct pt_regs *regs);
 void uprobe_calls_measure(struct uprobe_thread *ut, struct open_call *first);
 void uprobe_calls_closed(struct uprobe_thread *ut, struct open_call *first);
 void uprobe_calls_inherit(struct uprobe_thread *child,

@@ -36,6 +36,36 @@
 u64 uprobe_last_epoch;
 static DEFINE_SPINLOCK(epoch_lock);
 
+/*
+ * What hits want to know of all consumers together. They read it at any time, so
+ * it never says less than it should.
+ */
+static void sum_up(struct uprobe *uprobe)
+{
+	struct uprobe_consumer *uc, *sole = NULL;
+	u64 returners = 0;
+	bool timed = false;
+
+	lockdep_assert_held(&uprobe->lock);
+	if (list_is_singular(&uprobe->consumers))
+		sole = list_first_entry(&uprobe->consumers,
+					struct uprobe_consumer, cons_node);
+	list_for_each_entry(uc, &uprobe->consumers, cons_node) {
+		if (!uprobe_consumer_is_returner(uc))
+			continue;
+		returners |= BIT_ULL(uc->bit);
+		timed |= uc->timed;
+	}
+	WRITE_ONCE(uprobe->sole, sole && sole->tally ? sole : NULL);
+	WRITE_ONCE(uprobe->returners, returners);
+	WRITE_ONCE(uprobe->timed, timed);
+}
+
+/*
+ * A hit that has read the new epoch sees the consumer and the new sums. With an
+ * older one it may see either, and the consumer isn't told, whatever its call
+ * says of it (uprobe_took()).
+ */
 static void add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
 	lockdep_assert_held(&uprobe->lock);
@@ -44,6 +74,7 @@ static void add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
 	spin_lock(&epoch_lock);
 	uc->since = uprobe_last_epoch + 1;
 	list_add_rcu(&uc->cons_node, &uprobe->consumers);
+	sum_up(uprobe);
 	/* pairs with uprobe_epoch() */
 	smp_store_release(&uprobe_last_epoch, uc->since);
 	spin_unlock(&epoch_lock);
@@ -607,6 +638,7 @@ void uprobe_unregister_nosync(struct uprobe *uprobe, struct uprobe_consumer *uc)
 	mutex_lock(&uprobe->lock);
 	list_del_rcu(&uc->cons_node);
 	uprobe->bits &= ~BIT_ULL(uc->bit);
+	sum_up(uprobe);
 	recheck_everywhere(uprobe);
 	mutex_unlock(&uprobe->lock);
 	uprobe_registry_leave(uprobe);

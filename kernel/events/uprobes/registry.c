@@ -335,7 +335,7 @@ void uprobe_registry_leave(struct uprobe *uprobe)
 		xa_erase(&numbers, uprobe->id);
 		file = uprobe->file;
 		WRITE_ONCE(uprobe->file, NULL);
-		/* pairs with uprobe_calls_open() and uprobe_call_uprobe() */
+		/* pairs with uprobe_calls_open() and uprobe_of_call() */
 		smp_store_release(&uprobe_departures, uprobe_departures + 1);
 		rb_erase(&uprobe->node, &file->uprobes);
 		if (RB_EMPTY_ROOT(&file->uprobes))

@@ -119,6 +119,7 @@ static void drop_return_roles(struct uprobe_space *space)
 		if (!site->is_return)
 			continue;
 		site->is_return = false;
+		uprobe_space_lost_site(space);
 		if (!site->uprobe)
 			remove_site(site);
 	}
@@ -224,6 +225,7 @@ void uprobe_site_remove(struct uprobe_site *site)
 	refcount_inc(&site->ref);
 	detach(site);
 	site->is_return = false;
+	uprobe_space_lost_site(site->space);
 	remove_site(site);
 	set_wants_returns(site, false);
 	uprobe_site_put(site);
@@ -332,7 +334,10 @@ static int prepare(struct uprobe_site *site, const struct uprobe *uprobe)
 	err = arch_uprobe_analyze(&site->arch, bytes, n,
 				  arch_uprobe_mm_is_64bit(site->space->mm),
 				  &reason);
-	return err ?: uprobe_slot_alloc(site);
+	if (err)
+		return err;
+	site->next = arch_uprobe_next(&site->arch, site->vaddr);
+	return uprobe_slot_alloc(site);
 }
 
 /* The index knows the site before a thread can trap there. */
@@ -486,6 +491,7 @@ static struct uprobe_space *alloc_space(struct mm_struct *mm)
 		return NULL;
 	}
 	space->mm = mm;
+	space->losses = 1;
 	space->next_scan = jiffies;
 	INIT_LIST_HEAD(&space->areas);
 	INIT_DELAYED_WORK(&space->tidy, tidy);
@@ -529,6 +535,7 @@ static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
 	site->offset = from->offset;
 	site->is_return = from->is_return;
 	site->arch = from->arch;
+	site->next = arch_uprobe_next(&site->arch, site->vaddr);
 	err = uprobe_slot_clone(site, from);
 	if (err) {
 		uprobe_site_put(site);

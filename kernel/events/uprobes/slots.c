@@ -399,6 +399,9 @@ static void take_slot(struct uprobe_site *site, struct uprobe_area *area,
 	WRITE_ONCE(slot->vaddr, site->vaddr);
 	site->area = area;
 	smp_store_release(&site->slot, area->vaddr + i * UPROBE_SLOT_SIZE);
+	/* pairs with boost() */
+	if (site->arch.class == UPROBE_RELOCATED)
+		smp_store_release(&site->next, site->slot);
 }
 
 static int use_area(struct uprobe_site *site, struct uprobe_area *area)
@@ -520,6 +523,8 @@ void uprobe_slot_retire(struct uprobe_site *site)
 	slot = &area->slots[index_of(area, site->slot)];
 	site->area = NULL;
 	WRITE_ONCE(site->slot, 0);
+	if (site->arch.class == UPROBE_RELOCATED)
+		WRITE_ONCE(site->next, 0);
 	/* a state is never 0: the low bits say that nothing is going on */
 	WRITE_ONCE(slot->retired, get_state_synchronize_rcu() ?: 1);
 	atomic_inc(&space->nr_retired);

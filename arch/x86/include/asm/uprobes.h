@@ -8,6 +8,10 @@
 #define _ASM_X86_UPROBES_H
 
 #include <linux/types.h>
+#ifdef __KERNEL__
+#include <asm/ptrace.h>
+#include <asm/segment.h>
+#endif
 
 typedef u8 uprobe_opcode_t;
 
@@ -46,8 +50,8 @@ enum uprobe_class {
  *	nothing, in the other one
  * @op: what it does, as far as that matters here: enum uprobe_op in
  *	arch/x86/kernel/uprobes/internal.h
- * @reg: register number of a push, pop or indirect branch, or
- *	UPROBE_NO_REG if the branch reads its target from memory
+ * @reg: register number of an indirect branch, or UPROBE_NO_REG if it reads
+ *	its target from memory
  * @cond: condition of a Jcc, as in the low four bits of its opcode
  * @width: bytes that a stack operation moves; bytes of the register that a
  *	loop or jcxz looks at
@@ -99,5 +103,41 @@ struct arch_uprobe_task {
 	bool			trap_flag;
 	bool			block_step;
 };
+
+#ifdef __KERNEL__
+
+/**
+ * arch_uprobe_fits - does the thread run the code that was decoded?
+ * @au: the instruction of a site
+ * @regs: of a thread that has hit the site
+ *
+ * A program can leave its mode through a far jump, and run the same bytes as
+ * other instructions, or choose a code segment of its own, where addresses
+ * mean something else. Neither emulation nor the slot is right for it then.
+ *
+ * Return: true if the instruction means for this thread what @au says.
+ */
+static inline bool arch_uprobe_fits(const struct arch_uprobe *au,
+				    struct pt_regs *regs)
+{
+	if (user_64bit_mode(regs))
+		return au->is_64bit;
+	return !au->is_64bit && !(regs->cs & SEGMENT_TI_MASK);
+}
+
+/**
+ * arch_uprobe_is_stepped - does a trap follow the next instruction?
+ * @regs: of a thread in user mode
+ *
+ * In a slot, the trap would come there.
+ *
+ * Return: true if the trap flag is set, by a debugger or by the program.
+ */
+static inline bool arch_uprobe_is_stepped(const struct pt_regs *regs)
+{
+	return regs->flags & X86_EFLAGS_TF;
+}
+
+#endif /* __KERNEL__ */
 
 #endif /* _ASM_X86_UPROBES_H */

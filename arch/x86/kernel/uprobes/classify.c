@@ -25,7 +25,7 @@
 static const char *const reasons[UPROBE_NR_VERDICTS] = {
 	[VERDICT_SYSCALL]	= "system call instruction",
 	[VERDICT_INTERRUPT]	= "software interrupt, or return from one",
-	[VERDICT_UNDEFINED]	= "instruction that is undefined on purpose",
+	[VERDICT_UNDEFINED]	= "undefined instruction that a hypervisor understands",
 	[VERDICT_PRIVILEGED]	= "privileged instruction",
 	[VERDICT_PORT]		= "port input or output",
 	[VERDICT_FAR]		= "far jump, call or return",
@@ -94,20 +94,7 @@ static enum uprobe_verdict look_at_hint(struct arch_uprobe *au,
 	return VERDICT_EMULATE;
 }
 
-static enum uprobe_verdict look_at_push_pop(struct arch_uprobe *au,
-					    struct insn *insn)
-{
-	u8 opcode = uprobe_insn_opcode(insn);
-
-	if (is_decorated(insn))
-		return VERDICT_PLAIN;
-	au->op = opcode < 0x58 ? UPROBE_OP_PUSH : UPROBE_OP_POP;
-	au->reg = extended_register(insn, opcode & 7);
-	au->width = stack_width(insn);
-	return VERDICT_EMULATE;
-}
-
-/* In a slot it would push the trap flag that makes it trap. */
+/* If it has to be stepped, it pushes the trap flag that makes it trap. */
 static enum uprobe_verdict look_at_pushf(struct arch_uprobe *au,
 					 struct insn *insn)
 {
@@ -115,7 +102,7 @@ static enum uprobe_verdict look_at_pushf(struct arch_uprobe *au,
 		return VERDICT_INVALID;
 	au->op = UPROBE_OP_PUSHF;
 	au->width = stack_width(insn);
-	return VERDICT_EMULATE;
+	return VERDICT_PLAIN;
 }
 
 static enum uprobe_verdict look_at_popf(struct arch_uprobe *au,
@@ -213,8 +200,6 @@ typedef enum uprobe_verdict (*look_fn)(struct arch_uprobe *au,
 static const look_fn looks[UPROBE_NR_VERDICTS] = {
 	[VERDICT_NOP]		= look_at_nop,
 	[VERDICT_HINT]		= look_at_hint,
-	[VERDICT_PUSH]		= look_at_push_pop,
-	[VERDICT_POP]		= look_at_push_pop,
 	[VERDICT_PUSHF]		= look_at_pushf,
 	[VERDICT_POPF]		= look_at_popf,
 	[VERDICT_JUMP]		= look_at_jump,
@@ -252,6 +237,34 @@ static int decode_xop(struct insn *insn, const struct arch_uprobe *au,
 	return insn_decode(insn, bytes, len, mode);
 }
 
+static bool is_fma4(struct insn *insn)
+{
+	u8 opcode = insn->opcode.bytes[0];
+
+	return insn_is_avx(insn) && !insn_is_evex(insn) &&
+	       insn_vex_m_bits(insn) == 3 && insn_vex_p_bits(insn) == 1 &&
+	       ((opcode >= 0x5c && opcode <= 0x5f) ||
+		(opcode >= 0x68 && opcode <= 0x6f) ||
+		(opcode >= 0x78 && opcode <= 0x7f));
+}
+
+/*
+ * AMD's FMA4, which libm has for processors that have it, isn't known to the
+ * decoder either. All of it is laid out like vblendvps, which names a fourth
+ * register in its last byte.
+ */
+static int decode_fma4(struct insn *insn, const struct arch_uprobe *au,
+		       size_t len, enum insn_mode mode)
+{
+	unsigned int at = insn_offset_opcode(insn);
+	u8 bytes[UPROBE_MAX_INSN];
+
+	memcpy(bytes, au->insn, sizeof(bytes));
+	bytes[at - 1] &= ~0x80;	/* VEX.W exchanges two operands */
+	bytes[at] = 0x4a;
+	return insn_decode(insn, bytes, len, mode);
+}
+
 static int decode(struct insn *insn, const struct arch_uprobe *au, size_t len)
 {
 	enum insn_mode mode = au->is_64bit ? INSN_MODE_64 : INSN_MODE_32;
@@ -260,6 +273,8 @@ static int decode(struct insn *insn, const struct arch_uprobe *au, size_t len)
 	if (!err && insn->opcode.nbytes == 1 && insn->opcode.bytes[0] == 0x8f &&
 	    !insn_is_avx(insn) && X86_MODRM_REG(insn->modrm.bytes[0]))
 		err = decode_xop(insn, au, len, mode);
+	else if (err == -EINVAL && insn->opcode.nbytes == 1 && is_fma4(insn))
+		err = decode_fma4(insn, au, len, mode);
 	return err;
 }
 

@@ -3,12 +3,11 @@
  * What does the processor do to registers and stack when it executes this
  * instruction?
  *
- * The short and frequent ones at function entries and all near branches are
- * carried out here, with one exception instead of two. Either all of it
- * happens or nothing: what would fault, or can't be done as the processor
- * does it, returns false with nothing changed, and step.c lets the processor
- * do it in the slot. The user's memory is written last, once, and before the
- * registers.
+ * Nops and near branches, which don't do the same in a slot, are carried out
+ * here. Either all of it happens or nothing: what would fault, or can't be done
+ * as the processor does it, returns false with nothing changed, and step.c lets
+ * the processor do it in the slot. The user's memory is written last, once, and
+ * before the registers.
  *
  * Called by the core after the consumers of a hit have been told, in the trap or
  * on the way back to user mode.
@@ -150,33 +149,6 @@ static bool emulate_nop(const struct arch_uprobe *au, struct pt_regs *regs,
 	return true;
 }
 
-static bool emulate_push(const struct arch_uprobe *au, struct pt_regs *regs,
-			 struct outcome *out)
-{
-	return push(au, regs, *find_register(regs, au->reg));
-}
-
-/* The stack pointer moves first, so that pop %sp keeps what was popped. */
-static bool emulate_pop(const struct arch_uprobe *au, struct pt_regs *regs,
-			struct outcome *out)
-{
-	unsigned long sp = wrap(au, regs->sp);
-	unsigned long value;
-
-	if (!has_flat_stack(au, regs) || !is_aligned(regs, sp, au->width) ||
-	    !uprobe_read_operand(sp, au->width, &value))
-		return false;
-	regs->sp = wrap(au, sp + au->width);
-	set_register(find_register(regs, au->reg), au->width, value);
-	return true;
-}
-
-static bool emulate_pushf(const struct arch_uprobe *au, struct pt_regs *regs,
-			  struct outcome *out)
-{
-	return push(au, regs, regs->flags & ~(X86_EFLAGS_RF | X86_EFLAGS_VM));
-}
-
 static bool emulate_jump(const struct arch_uprobe *au, struct pt_regs *regs,
 			 struct outcome *out)
 {
@@ -315,9 +287,6 @@ typedef bool (*emulate_fn)(const struct arch_uprobe *au, struct pt_regs *regs,
 
 static const emulate_fn emulators[UPROBE_NR_OPS] = {
 	[UPROBE_OP_NOP]			= emulate_nop,
-	[UPROBE_OP_PUSH]		= emulate_push,
-	[UPROBE_OP_POP]			= emulate_pop,
-	[UPROBE_OP_PUSHF]		= emulate_pushf,
 	[UPROBE_OP_JUMP]		= emulate_jump,
 	[UPROBE_OP_JCC]			= emulate_jcc,
 	[UPROBE_OP_LOOPNE]		= emulate_loop,
@@ -330,38 +299,27 @@ static const emulate_fn emulators[UPROBE_NR_OPS] = {
 };
 
 /**
- * arch_uprobe_fits - does the thread run the code that was decoded?
- * @au: the instruction of a site
- * @regs: of a thread that has hit the site
- *
- * A program can leave its mode through a far jump, and run the same bytes as
- * other instructions, or choose a code segment of its own, where addresses
- * mean something else. Neither emulation nor the slot is right for it then.
- *
- * Return: true if the instruction means for this thread what @au says.
- */
-bool arch_uprobe_fits(const struct arch_uprobe *au, struct pt_regs *regs)
-{
-	if (user_64bit_mode(regs))
-		return au->is_64bit;
-	return !au->is_64bit && !(regs->cs & SEGMENT_TI_MASK);
-}
-
-/**
- * arch_uprobe_can_boost - may the thread run through the slot by itself?
+ * arch_uprobe_next - where does an instruction lead that does nothing else?
  * @au: the instruction
- * @regs: of a thread at the instruction
+ * @vaddr: where it is
  *
- * Not what needs a correction afterwards, nor what emulation has left because
- * it may not be taken (see relocate.c); and not under the trap flag, whose trap
- * would come in the slot.
+ * For nops and jumps whose target is known, so that a hit need not come here.
  *
- * Context: any.
- * Return: true if it may.
+ * Context: any; pure.
+ * Return: the address; 0 if there is more to do, or if going there may fault
+ * in another way than the processor would show it.
  */
-bool arch_uprobe_can_boost(const struct arch_uprobe *au, struct pt_regs *regs)
+unsigned long arch_uprobe_next(const struct arch_uprobe *au,
+			       unsigned long vaddr)
 {
-	return au->class == UPROBE_RELOCATED && !(regs->flags & X86_EFLAGS_TF);
+	struct outcome out = { .ip = wrap(au, vaddr + au->len) };
+
+	if (au->class != UPROBE_EMULATED)
+		return 0;
+	if (au->op == UPROBE_OP_NOP ||
+	    (au->op == UPROBE_OP_JUMP && branch_relative(au, &out)))
+		return out.ip;
+	return 0;
 }
 
 /**

@@ -11,7 +11,7 @@
  *	notify.c	a trap arrives
  *	emulate.c	carry the instruction out in the kernel
  *	step.c		or let the processor do it, in the slot
- *	return.c	where a call returns to, and whether it has
+ *	<asm/uprobes_stack.h>	where a call returns to, and whether it has
  *
  * The first three depend on nothing but the decoder in arch/x86/lib/insn.c
  * and are compiled in user space as well, for the tests in
@@ -37,8 +37,6 @@ struct pt_regs;
  * enum uprobe_op - what an instruction does, as far as it matters here
  * @UPROBE_OP_OTHER: nothing that has to be known
  * @UPROBE_OP_NOP: nothing at all
- * @UPROBE_OP_PUSH: push of a general register
- * @UPROBE_OP_POP: pop of a general register
  * @UPROBE_OP_PUSHF: push of the flags
  * @UPROBE_OP_POPF: pop of the flags, the trap flag among them
  * @UPROBE_OP_JUMP: relative jump
@@ -58,8 +56,6 @@ struct pt_regs;
 enum uprobe_op {
 	UPROBE_OP_OTHER,
 	UPROBE_OP_NOP,
-	UPROBE_OP_PUSH,
-	UPROBE_OP_POP,
 	UPROBE_OP_PUSHF,
 	UPROBE_OP_POPF,
 	UPROBE_OP_JUMP,
@@ -90,7 +86,7 @@ static inline bool uprobe_op_is_call(u8 op)
  * @VERDICT_SYSCALL: refused, and so are all down to VERDICT_SHORT_BRANCH;
  *	classify.c has the reasons in words
  * @VERDICT_INTERRUPT: software interrupt, or return from one
- * @VERDICT_UNDEFINED: faults by definition
+ * @VERDICT_UNDEFINED: faults, and tells a hypervisor something by that
  * @VERDICT_PRIVILEGED: faults in user mode
  * @VERDICT_PORT: input and output
  * @VERDICT_FAR: another code segment
@@ -105,8 +101,6 @@ static inline bool uprobe_op_is_call(u8 op)
  * @VERDICT_NOP: classify.c has to look at prefixes and operands, as for all
  *	that follow
  * @VERDICT_HINT: a nop in most forms
- * @VERDICT_PUSH: of a general register
- * @VERDICT_POP: of a general register
  * @VERDICT_PUSHF: of the flags
  * @VERDICT_POPF: of the flags
  * @VERDICT_JUMP: relative
@@ -141,8 +135,6 @@ enum uprobe_verdict {
 
 	VERDICT_NOP,
 	VERDICT_HINT,
-	VERDICT_PUSH,
-	VERDICT_POP,
 	VERDICT_PUSHF,
 	VERDICT_POPF,
 	VERDICT_JUMP,

@@ -39,9 +39,7 @@ static const u8 one_byte[256] = {
 	[0x27 ... 0x2d] = VERDICT_PLAIN,
 	[0x2f ... 0x35] = VERDICT_PLAIN,
 	[0x37 ... 0x3d] = VERDICT_PLAIN,
-	[0x3f ... 0x4f] = VERDICT_PLAIN,
-	[0x50 ... 0x57] = VERDICT_PUSH,
-	[0x58 ... 0x5f] = VERDICT_POP,
+	[0x3f ... 0x5f] = VERDICT_PLAIN,
 	[0x60 ... 0x63] = VERDICT_PLAIN,
 	[0x68 ... 0x6b] = VERDICT_PLAIN,
 	[0x6c ... 0x6f] = VERDICT_PORT,
@@ -93,7 +91,7 @@ static const u8 map_0f[256] = {
 	[0x02 ... 0x03] = VERDICT_PLAIN,		/* lar, lsl */
 	[0x05]		= VERDICT_SYSCALL,
 	[0x06 ... 0x09] = VERDICT_PRIVILEGED,		/* clts, sysret, ... */
-	[0x0b]		= VERDICT_UNDEFINED,		/* ud2 */
+	[0x0b]		= VERDICT_PLAIN,		/* ud2: faults there as well as here */
 	[0x0d ... 0x1d] = VERDICT_PLAIN,
 	[0x1e ... 0x1f] = VERDICT_HINT,
 	[0x20 ... 0x23] = VERDICT_PRIVILEGED,		/* mov cr, dr */
@@ -114,11 +112,11 @@ static const u8 map_0f[256] = {
 	[0xab ... 0xad] = VERDICT_PLAIN,
 	[0xae]		= VERDICT_GROUP,
 	[0xaf ... 0xb8] = VERDICT_PLAIN,
-	[0xb9]		= VERDICT_UNDEFINED,		/* ud1 */
+	[0xb9]		= VERDICT_PLAIN,		/* ud1 */
 	[0xba ... 0xc6] = VERDICT_PLAIN,
 	[0xc7]		= VERDICT_GROUP,
 	[0xc8 ... 0xfe] = VERDICT_PLAIN,
-	[0xff]		= VERDICT_UNDEFINED,		/* ud0 */
+	[0xff]		= VERDICT_PLAIN,		/* ud0 */
 };
 
 /* The only opcodes of map 0f that no ModRM byte follows, in order. */

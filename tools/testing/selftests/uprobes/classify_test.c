@@ -26,17 +26,6 @@ static const struct kind emulated[] = {
 	{ "nopl rip-relative",		M64, "0f 1f 05 00 00 00 00", UPROBE_OP_NOP },
 	{ "endbr64",			BOTH, "f3 0f 1e fa", UPROBE_OP_NOP },
 	{ "endbr32",			BOTH, "f3 0f 1e fb", UPROBE_OP_NOP },
-	{ "push %rbp",			BOTH, "55", UPROBE_OP_PUSH },
-	{ "push %rsp",			BOTH, "54", UPROBE_OP_PUSH },
-	{ "push %r15",			M64, "41 57", UPROBE_OP_PUSH },
-	{ "push %bp",			BOTH, "66 55", UPROBE_OP_PUSH },
-	{ "pop %rbp",			BOTH, "5d", UPROBE_OP_POP },
-	{ "pop %rsp",			BOTH, "5c", UPROBE_OP_POP },
-	{ "pop %r8",			M64, "41 58", UPROBE_OP_POP },
-	{ "pop %ax",			BOTH, "66 58", UPROBE_OP_POP },
-	{ "pushf",			BOTH, "9c", UPROBE_OP_PUSHF },
-	{ "pushfw",			BOTH, "66 9c", UPROBE_OP_PUSHF },
-	{ "rep pushf",			BOTH, "f3 9c", UPROBE_OP_PUSHF },
 	{ "jmp rel8",			BOTH, "eb fe", UPROBE_OP_JUMP },
 	{ "jmp rel32",			BOTH, "e9 00 01 00 00", UPROBE_OP_JUMP },
 	{ "bnd jmp rel32",		BOTH, "f2 e9 00 01 00 00", UPROBE_OP_JUMP },
@@ -67,6 +56,23 @@ static const struct kind emulated[] = {
 };
 
 static const struct kind relocated[] = {
+	{ "ud2",			BOTH, "0f 0b", UPROBE_OP_OTHER },
+	{ "ud1",			BOTH, "0f b9 c0", UPROBE_OP_OTHER },
+	{ "ud0",			BOTH, "0f ff", UPROBE_OP_OTHER },
+	{ "vfmaddsd (fma4)",		BOTH, "c4 e3 f9 6b c2 10", UPROBE_OP_OTHER },
+	{ "vfnmsubpd ymm, memory (fma4)", BOTH, "c4 e3 6d 7d 40 10 30", UPROBE_OP_OTHER },
+	{ "vfmaddss rip-relative (fma4)", M64, "c4 e3 71 6a 05 00 01 00 00 20", UPROBE_OP_OTHER },
+	{ "push %rbp",			BOTH, "55", UPROBE_OP_OTHER },
+	{ "push %rsp",			BOTH, "54", UPROBE_OP_OTHER },
+	{ "push %r15",			M64, "41 57", UPROBE_OP_OTHER },
+	{ "push %bp",			BOTH, "66 55", UPROBE_OP_OTHER },
+	{ "pop %rbp",			BOTH, "5d", UPROBE_OP_OTHER },
+	{ "pop %rsp",			BOTH, "5c", UPROBE_OP_OTHER },
+	{ "pop %r8",			M64, "41 58", UPROBE_OP_OTHER },
+	{ "pop %ax",			BOTH, "66 58", UPROBE_OP_OTHER },
+	{ "pushf",			BOTH, "9c", UPROBE_OP_PUSHF },
+	{ "pushfw",			BOTH, "66 9c", UPROBE_OP_PUSHF },
+	{ "rep pushf",			BOTH, "f3 9c", UPROBE_OP_PUSHF },
 	{ "vmovdqu store (7f)",		BOTH, "c5 fe 7f 07", UPROBE_OP_OTHER },
 	{ "vmovdqu load",		BOTH, "c5 fe 6f 07", UPROBE_OP_OTHER },
 	{ "vmovdqu rip-relative",	M64, "c5 fe 6f 05 00 01 00 00", UPROBE_OP_OTHER },
@@ -177,10 +183,7 @@ static const struct refusal refused[] = {
 	{ "into",			M32, "ce", "software interrupt" },
 	{ "iret",			BOTH, "cf", "software interrupt" },
 	{ "uiret",			M64, "f3 0f 01 ec", "software interrupt" },
-	{ "ud2",			BOTH, "0f 0b", "undefined on purpose" },
-	{ "ud2 that escapes to xen",	BOTH, "0f 0b 78 65 6e 0f a2", "undefined on purpose" },
-	{ "ud1",			BOTH, "0f b9 c0", "undefined on purpose" },
-	{ "ud0",			BOTH, "0f ff c0", "undefined on purpose" },
+	{ "ud2 that escapes to xen",	BOTH, "0f 0b 78 65 6e 0f a2", "hypervisor understands" },
 	{ "hlt",			BOTH, "f4", "privileged" },
 	{ "cli",			BOTH, "fa", "privileged" },
 	{ "sti",			BOTH, "fb", "privileged" },
@@ -256,6 +259,8 @@ static const struct refusal invalid[] = {
 	{ "jmpe",			BOTH, "0f b8 00", "not a valid" },
 	{ "xop map 10",			BOTH, "8f ea 78 10 c1 20 00 00 00", "not a valid" },
 	{ "vex opcode of nothing",	BOTH, "c5 f8 04 c0", "not a valid" },
+	{ "fma4 opcode without 66",	BOTH, "c4 e3 f8 6b c2 10", "not a valid" },
+	{ "cut fma4",			M64, "c4 e3 f9 6b", "the file ends" },
 	{ "group 11, reg 3",		BOTH, "c7 d8 00 00 00 00", "not a valid" },
 	{ "group 5, reg 7",		BOTH, "ff f8", "not a valid" },
 	{ "fifteen prefixes",		BOTH, "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", "not a valid" },
@@ -393,11 +398,9 @@ static bool details_are(const char *hex, bool is_64bit, u8 reg, u8 cond, u8 widt
 
 static void check_details(void)
 {
-	check(details_are("41 57", true, 15, 0, 8, 0), "push r15 names register 15");
-	check(details_are("66 41 57", true, 15, 0, 2, 0), "push r15w moves 2 bytes");
 	check(details_are("66 9c", true, 0, 0, 2, 0), "pushfw moves 2 bytes");
-	check(details_are("66 48 55", true, 5, 0, 8, 0), "REX.W wins over an operand size prefix");
-	check(details_are("55", false, 5, 0, 4, 0), "push ebp moves 4 bytes");
+	check(details_are("66 48 9c", true, 0, 0, 8, 0), "REX.W wins over an operand size prefix");
+	check(details_are("9c", false, 0, 0, 4, 0), "pushf of 32-bit code moves 4 bytes");
 	check(details_are("eb fe", true, 0, 0, 8, -2), "an 8-bit displacement is signed");
 	check(details_are("0f 8f 00 ff ff ff", true, 0, 15, 8, -256), "jg is condition 15");
 	check(details_are("e2 10", true, 0, 0, 8, 16), "loop counts in rcx");

@@ -135,10 +135,12 @@ static const struct family families[] = {
 	  "0f 00 /1a; 0f 00 /4a; 0f 00 /5a; 0f 01 /0m; 0f 01 /1m; 0f 01 /4; 0f 02-03 /ra; 0f 01 ee; 0f 77; @64 f3 W 0f ae c0;"
 	  "@64 f3 W 0f ae c8; @32 62 /rm; 0f 0e; *2 0f 0f c1 9e; 0f 01 d5" },
 
+	{ "undefined on purpose", "0f 0b; 0f b9 /r; 0f ff /r" },
+	{ "FMA4", "V66.3w 5c-5f /ra; V66.3w 68-6f /ra; V66.3w 78-7f /ra" },
+
 	/* refused */
 	{ "system calls", "0f 05; 0f 34", EOPNOTSUPP },
 	{ "interrupts", "cc; cd; cf; f1; @32 ce; @64 48 cf", EOPNOTSUPP },
-	{ "undefined on purpose", "0f 0b; 0f b9 /r; 0f ff /r", EOPNOTSUPP },
 	{ "privileged instructions", "f4; fa; fb; 0f 06; 0f 08; 0f 09; 0f 30; 0f 32; 0f 35; 0f 20-23 /rR; 0f 00 /2; 0f 00 /3;"
 	  "0f 01 /2m; 0f 01 /3m; 0f 01 /6; 0f 01 /7m; 0f 01 d1; 0f 01 f8; 0f c7 /6m; 0f c7 /3m; 0f 78-79 /r; 0f aa;"
 	  "66 0f 38 80-82 /rm; @64 0f 07", EOPNOTSUPP },
@@ -163,7 +165,7 @@ static bool may_be_refused(const u8 *bytes, size_t len)
 		u8 len;
 		u8 bytes[2];
 	} refused[] = {
-		{ 2, { 0x0f, 0x05 } }, { 2, { 0x0f, 0x0b } }, { 1, { 0xf4 } }, { 1, { 0xcd } },
+		{ 2, { 0x0f, 0x05 } }, { 1, { 0xf4 } }, { 1, { 0xcd } },
 		{ 2, { 0xc7, 0xf8 } }, { 2, { 0x0f, 0x34 } },
 	};
 	size_t i;

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where does this call return to, and has it returned?
+ *
+ * The call instruction has left the return address on top of the stack; until
+ * the function returns, that word's address names the call. The core reads
+ * it at entry and asks at each return site which calls are over. Nothing
+ * here writes to the user's memory.
+ *
+ * Inline, for each return passes through both: included by the core's files
+ * that ask, and by nothing else.
+ */
+#ifndef _ASM_X86_UPROBES_STACK_H
+#define _ASM_X86_UPROBES_STACK_H
+
+#include <linux/uaccess.h>
+#include <asm/ptrace.h>
+
+/* `ret $imm16` of 32-bit code: the callee takes its arguments away, too */
+#define UPROBE_MAX_CALLEE_POP	128
+
+/* A word of the stack, of 64 or 32 bits; false if it can't be read. */
+static __always_inline bool uprobe_read_word(unsigned long *value,
+					     unsigned long sp, bool is_64bit)
+{
+	const void __user *at = (const void __user *)sp;
+	u32 low;
+
+	if (!user_read_access_begin(at, sizeof(*value)))
+		return false;
+	if (is_64bit) {
+		unsafe_get_user(*value, (unsigned long __user *)at, fault);
+	} else {
+		unsafe_get_user(low, (u32 __user *)at, fault);
+		*value = low;
+	}
+	user_read_access_end();
+	return true;
+fault:
+	user_read_access_end();
+	return false;
+}
+
+/**
+ * arch_uprobe_read_return - read the return address at a function's entry
+ * @regs: at the first instruction of the function
+ * @sp: set to the address of the return word
+ * @ret_addr: set to the return address
+ *
+ * Context: may sleep, unless page faults are disabled.
+ * Return: true, or false if the word can't be read.
+ */
+static __always_inline bool arch_uprobe_read_return(struct pt_regs *regs,
+						    unsigned long *sp,
+						    unsigned long *ret_addr)
+{
+	if (likely(user_64bit_mode(regs))) {
+		*sp = regs->sp;
+		return uprobe_read_word(ret_addr, *sp, true);
+	}
+	*sp = (u32)regs->sp;
+	return uprobe_read_word(ret_addr, *sp, false);
+}
+
+/**
+ * arch_uprobe_has_returned - has this call just returned?
+ * @call_sp: where its return word was
+ * @ret_addr: what the word held
+ * @regs: of a thread at that address
+ *
+ * The stack pointer has moved up by the return word, and in 32-bit code by up
+ * to 128 bytes of arguments more; and after a real return, the word still stands
+ * there. Functions that are inside a deeper frame, or that jumped here without
+ * returning, have another stack pointer.
+ *
+ * Context: may sleep, unless page faults are disabled.
+ * Return: 1 if this call is over; 0 if the stack pointer says that it isn't;
+ * -ENOENT if only the word has changed, -EFAULT if it can't be read.
+ */
+static __always_inline int arch_uprobe_has_returned(unsigned long call_sp,
+						    unsigned long ret_addr,
+						    struct pt_regs *regs)
+{
+	unsigned long word;
+	u32 popped;
+	bool read;
+
+	if (likely(user_64bit_mode(regs))) {
+		if (regs->sp != call_sp + sizeof(u64))
+			return 0;
+		read = uprobe_read_word(&word, call_sp, true);
+	} else {
+		popped = (u32)regs->sp - (u32)call_sp - sizeof(u32);
+		if (popped > UPROBE_MAX_CALLEE_POP || popped % sizeof(u32))
+			return 0;
+		read = uprobe_read_word(&word, call_sp, false);
+	}
+	if (!read)
+		return -EFAULT;
+	return word == ret_addr ? 1 : -ENOENT;
+}
+
+#endif /* _ASM_X86_UPROBES_STACK_H */
