@@ -34,7 +34,7 @@ shell: kernel perf ## an interactive shell in a virtual machine with our kernel
 test: stock kernel debug perf ## all tests: without a virtual machine, then on ours, then on debug
 	@ci/run
 
-meter: ## the instruction counter that ci/vm --meter loads
+meter: deps ## the instruction counter that ci/vm --meter loads
 	@make -C ci/meter
 
 bench: stock kernel perf meter ## what a hit costs, stock and ours
@@ -43,10 +43,10 @@ bench: stock kernel perf meter ## what a hit costs, stock and ours
 check: ## style and the kernel configurations that must build; no virtual machine
 	@ci/check
 
-diff: ## what differs from the stock tree, and whether MANIFEST says the same
+diff: deps ## what differs from the stock tree, and whether MANIFEST says the same
 	@ci/diff
 
-manifest: ## write MANIFEST anew from what lies here
+manifest: deps ## write MANIFEST anew from what lies here
 	@ci/tree base
 	@ci/manifest >build/MANIFEST.new
 	@mv build/MANIFEST.new MANIFEST
