@@ -10,6 +10,9 @@ tested_version=$(cat "$root/ci/base-version")
 # The makes that are called here decide for themselves.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
+# What programs print is read here.
+export LC_ALL=C.UTF-8
+
 say() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
 }
