@@ -19,8 +19,13 @@ say() {
 
 die() {
 	say "$@"
-	exit 1
+	exit "${die_status-1}"
 }
+
+# Neither kbuild nor QEMU's command line can have them.
+case $root in
+*[[:space:]]*) die "no blanks, please, in the path of this folder: $root" ;;
+esac
 
 # Only one build at a time in one tree: with_lock NAME COMMAND…
 with_lock() {
