@@ -305,16 +305,46 @@ static enum uprobe_wish wish_for_buffers(struct trace_uprobe *tu,
 	return call && !wish ? UPROBE_WISH_TALLY : wish;
 }
 
-static enum uprobe_wish wish(struct uprobe_consumer *self,
-			     const struct uprobe_call *call)
+static noinline enum uprobe_wish wish_at_length(struct trace_uprobe *tu,
+						const struct uprobe_call *call)
 {
-	struct trace_uprobe *tu = consumer_of(self);
-
-	if (unlikely(trace_uprobe_has_bpf(tu)) &&
+	if (trace_uprobe_has_bpf(tu) &&
 	    trace_uprobe_perf_wants(tu, current->mm))
 		return is_tally_only(tu, call) ? UPROBE_WISH_TALLY :
 						 UPROBE_WISH_HANDLER;
 	return wish_for_buffers(tu, call);
+}
+
+/*
+ * The perf event that most hits are for: it is the only one here and now, and
+ * nothing else uses the event. NULL if it isn't as simple as that. Preemption is
+ * off.
+ */
+static __always_inline struct perf_event *only_listener(struct trace_uprobe *tu)
+{
+	struct hlist_node *first;
+
+	if (unlikely(trace_uprobe_has_bpf(tu) ||
+		     trace_probe_load_flag(&tu->tp) != TP_FLAG_PROFILE))
+		return NULL;
+	first = READ_ONCE(this_cpu_ptr(trace_uprobe_call(tu)->perf_events)->first);
+	if (unlikely(!first || READ_ONCE(first->next)))
+		return NULL;
+	return hlist_entry(first, struct perf_event, hlist_entry);
+}
+
+static enum uprobe_wish wish(struct uprobe_consumer *self,
+			     const struct uprobe_call *call)
+{
+	struct trace_uprobe *tu = consumer_of(self);
+	struct perf_event *event;
+
+	guard(preempt_notrace)();
+	event = only_listener(tu);
+	if (unlikely(!event))
+		return wish_at_length(tu, call);
+	return !is_tally_only(tu, call) && trace_uprobe_needs_record(event) ?
+	       UPROBE_WISH_RECORD : UPROBE_WISH_TALLY;
 }
 
 static void count_hit(struct trace_uprobe *tu, const struct uprobe_call *call)
@@ -325,11 +355,10 @@ static void count_hit(struct trace_uprobe *tu, const struct uprobe_call *call)
 		this_cpu_inc(tu->counts->entries);
 }
 
-static noinline enum uprobe_wish tally_otherwise(struct uprobe_consumer *self,
+static noinline enum uprobe_wish tally_at_length(struct trace_uprobe *tu,
 						 const struct uprobe_call *call)
 {
-	struct trace_uprobe *tu = consumer_of(self);
-	enum uprobe_wish answer = wish(self, call);
+	enum uprobe_wish answer = wish_at_length(tu, call);
 
 	if (answer != UPROBE_WISH_TALLY)
 		return answer;
@@ -344,20 +373,14 @@ static enum uprobe_wish tally(struct uprobe_consumer *self,
 			      const struct uprobe_call *call)
 {
 	struct trace_uprobe *tu = consumer_of(self);
-	struct hlist_node *first;
-	struct perf_event *event;
+	struct perf_event *event = only_listener(tu);
 
-	if (unlikely(trace_uprobe_has_bpf(tu) ||
-		     trace_probe_load_flag(&tu->tp) != TP_FLAG_PROFILE))
-		return tally_otherwise(self, call);
-	first = READ_ONCE(this_cpu_ptr(trace_uprobe_call(tu)->perf_events)->first);
-	if (unlikely(!first || READ_ONCE(first->next)))
-		return tally_otherwise(self, call);
-	if (!call && tu->kind == TRACE_UPROBE_RETURN) {
+	if (unlikely(!event))
+		return tally_at_length(tu, call);
+	if (is_tally_only(tu, call)) {
 		this_cpu_inc(tu->counts->entries);
 		return UPROBE_WISH_TALLY;
 	}
-	event = hlist_entry(first, struct perf_event, hlist_entry);
 	if (trace_uprobe_needs_record(event))
 		return UPROBE_WISH_RECORD;
 	count_hit(tu, call);

@@ -76,6 +76,7 @@
  *	sections of either RCU.
  * @bits: uprobe_consumer::bit of all of them. @lock.
  * @sole: the only consumer, if it can tally. Written under @lock, read by hits.
+ * @sole_returner: the only one that wants returns, if it can tally. As @sole.
  * @returners: uprobe_consumer::bit of those that want returns. As @sole.
  * @timed: some of these want to know how long calls take. As @sole.
  * @sites_lock: guards @sites and @walk
@@ -99,6 +100,7 @@ struct uprobe {
 	struct list_head	consumers;
 	u64			bits;
 	struct uprobe_consumer	*sole;
+	struct uprobe_consumer	*sole_returner;
 	u64			returners;
 	bool			timed;
 	spinlock_t		sites_lock;

@@ -42,21 +42,26 @@ static DEFINE_SPINLOCK(epoch_lock);
  */
 static void sum_up(struct uprobe *uprobe)
 {
-	struct uprobe_consumer *uc, *sole = NULL;
+	struct uprobe_consumer *uc, *last = NULL, *last_returner = NULL;
+	unsigned int nr = 0, nr_returners = 0;
 	u64 returners = 0;
 	bool timed = false;
 
 	lockdep_assert_held(&uprobe->lock);
-	if (list_is_singular(&uprobe->consumers))
-		sole = list_first_entry(&uprobe->consumers,
-					struct uprobe_consumer, cons_node);
 	list_for_each_entry(uc, &uprobe->consumers, cons_node) {
+		nr++;
+		last = uc;
 		if (!uprobe_consumer_is_returner(uc))
 			continue;
+		nr_returners++;
+		last_returner = uc;
 		returners |= BIT_ULL(uc->bit);
 		timed |= uc->timed;
 	}
-	WRITE_ONCE(uprobe->sole, sole && sole->tally ? sole : NULL);
+	WRITE_ONCE(uprobe->sole, nr == 1 && last->tally ? last : NULL);
+	WRITE_ONCE(uprobe->sole_returner,
+		   nr_returners == 1 && last_returner->tally ? last_returner :
+							       NULL);
 	WRITE_ONCE(uprobe->returners, returners);
 	WRITE_ONCE(uprobe->timed, timed);
 }

@@ -122,7 +122,8 @@ static __always_inline bool tell(struct uprobe_thread *ut,
 				 const struct uprobe_call *call, u64 epoch,
 				 u64 *takers)
 {
-	struct uprobe_consumer *uc = READ_ONCE(uprobe->sole);
+	struct uprobe_consumer *uc = call ? READ_ONCE(uprobe->sole_returner) :
+					    READ_ONCE(uprobe->sole);
 	enum uprobe_wish wish;
 
 	if (unlikely(!uc))
@@ -250,7 +251,7 @@ static __always_inline bool leave_quickly(struct uprobe_thread *ut,
 	    (call->next && call->next->pub.sp == call->pub.sp))
 		return false;
 	uprobe = uprobe_of_call(call);
-	uc = likely(uprobe) ? READ_ONCE(uprobe->sole) : NULL;
+	uc = likely(uprobe) ? READ_ONCE(uprobe->sole_returner) : NULL;
 	if (!uc || uc->bit == UPROBE_SHARED_BIT ||
 	    !uprobe_took(uc, call->epoch, call->takers) ||
 	    uc->tally(uc, &call->pub) != UPROBE_WISH_TALLY)
