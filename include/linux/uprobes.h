@@ -152,11 +152,18 @@ struct uprobe_hit {
  * @filter: does this consumer want hits of this address space? NULL: of all.
  *	Asked in task context with mm->mmap_lock of @mm possibly held for
  *	reading, whenever a site might be made or removed.
+ * @targeted: filter() wants at the most the address spaces of tasks that
+ *	were announced by uprobe_target_get(): a process that has none of them
+ *	isn't asked about. Read by uprobe_register() and uprobe_apply().
+ * @target: filter() wants at the most this task's address space. The consumer
+ *	keeps the task until it has unregistered. NULL: nothing of the kind.
  * @count: told of each call of this consumer that ends otherwise than by a
  *	return, and of each inherited one. May be NULL. Must not sleep.
  * @cons_node: list of the uprobe's consumers; private to the core
  * @ref_ctr_offset: file offset of the semaphore of this consumer, 0 for
  *	none; private to the core, set by uprobe_register()
+ * @general: it is counted as not targeted; private to the core, under the
+ *	lock of its uprobe
  * @since: first epoch of registrations whose calls this consumer sees;
  *	private to the core
  * @bit: stands for it in open calls; private to the core
@@ -183,7 +190,10 @@ struct uprobe_consumer {
 		      enum uprobe_event_count what);
 	bool			returns;
 	bool			timed;
+	bool			targeted;
+	struct task_struct	*target;
 
+	bool			general;
 	struct list_head	cons_node;
 	loff_t			ref_ctr_offset;
 	u64			since;
@@ -214,6 +224,8 @@ int uprobe_apply(struct uprobe *uprobe, struct uprobe_consumer *uc, bool add);
 void uprobe_unregister_nosync(struct uprobe *uprobe,
 			      struct uprobe_consumer *uc);
 void uprobe_unregister_sync(void);
+int uprobe_target_get(struct task_struct *task);
+void uprobe_target_put(struct task_struct *task);
 int uprobe_read_user(void *to, const void __user *from, size_t len);
 long uprobe_read_user_string(char *to, const char __user *from, long len);
 long uprobe_user_string_size(const char __user *from, long max);

@@ -140,13 +140,15 @@ struct trace_uprobe_counts {
  * @ref_ctr_offset: semaphore in the file, 0 for none
  * @uprobe: the core's object while the event is on, else NULL. event_mutex.
  * @counts: what happened so far
+ * @unsettled: in a list since it was switched off, until
+ *	trace_uprobe_settle_all(). event_mutex.
  * @rcu: frees a local event
  * @perf_lists: what perf has left to be freed with a local event
  * @tp: the library's part: fields, and the event, which may have several
  *	probes. Ends in a flexible array.
  *
  * Lives from its command to `-:`, and handlers may use it until
- * uprobe_unregister_sync() has returned; a local event as long as the perf event,
+ * trace_uprobe_settle() has returned; a local event as long as the perf event,
  * and until no handler uses it, without anybody waiting for that.
  */
 struct trace_uprobe {
@@ -159,6 +161,7 @@ struct trace_uprobe {
 	unsigned long				ref_ctr_offset;
 	struct uprobe				*uprobe;
 	struct trace_uprobe_counts __percpu	*counts;
+	struct list_head			unsettled;
 	struct rcu_head				rcu;
 	struct hlist_head __percpu		*perf_lists;
 	struct trace_probe			tp;
@@ -328,6 +331,8 @@ void trace_uprobe_sum_counts(const struct trace_uprobe *tu,
 /* trace_uprobe_switch.c */
 int trace_uprobe_install(struct trace_uprobe *tu);
 void trace_uprobe_uninstall(struct trace_uprobe *tu);
+void trace_uprobe_settle_all(void);
+void trace_uprobe_settle(struct trace_uprobe *tu);
 bool trace_uprobe_wants_all(struct trace_probe *tp);
 int trace_uprobe_ask_again(struct trace_probe *tp, bool add);
 int trace_uprobe_reg(struct trace_event_call *call, enum trace_reg type,

@@ -55,6 +55,7 @@ struct trace_uprobe *trace_uprobe_make(const char *group, const char *event,
 		return ERR_PTR(-ENOMEM);
 	}
 	dyn_event_init(&tu->devent, &uprobe_event_ops);
+	INIT_LIST_HEAD(&tu->unsettled);
 	trace_uprobe_init_filter(tu->tp.event->filter);
 	trace_uprobe_set_handlers(tu);
 	return tu;
@@ -64,8 +65,8 @@ struct trace_uprobe *trace_uprobe_make(const char *group, const char *event,
  * trace_uprobe_free - free a probe, and its event if that has no other
  * @tu: the probe, not registered with the core, and unpublished
  *
- * Handlers are done with it: whoever removed the consumer has waited in
- * uprobe_unregister_sync(). Readers of the trace are, too: see retire().
+ * Handlers are done with it: remove_event() has waited for them, or the grace
+ * period of a local event is over. Readers of the trace are, too: see retire().
  */
 void trace_uprobe_free(struct trace_uprobe *tu)
 {
@@ -303,7 +304,7 @@ static int create_from_line(const char *line)
 
 /*
  * Unpublish, wait, free. Who may still look at it: handlers, until
- * uprobe_unregister_sync(); a reader of the trace that prints with the
+ * trace_uprobe_settle(); a reader of the trace that prints with the
  * oldest probe's arguments, under trace_event_sem.
  */
 static void retire(struct trace_uprobe *tu)
@@ -320,11 +321,10 @@ static int remove_event(struct dyn_event *ev)
 
 	lockdep_assert_held(&event_mutex);
 	if (trace_probe_has_sibling(&tu->tp)) {
-		if (tu->uprobe) {
-			trace_uprobe_uninstall(tu);
-			uprobe_unregister_sync();
-		}
+		trace_uprobe_uninstall(tu);
+		trace_uprobe_settle(tu);
 	} else {
+		trace_uprobe_settle(tu);
 		if (trace_event_dyn_busy(trace_uprobe_call(tu)))
 			return -EBUSY;
 		ret = trace_probe_unregister_event_call(&tu->tp);

@@ -57,10 +57,26 @@ void trace_uprobe_sum_counts(const struct trace_uprobe *tu,
 
 /* ---- a list, shown in one of three ways --------------------------------- */
 
+/**
+ * struct listing - what a file shows
+ * @names: writes a line before the first event, or NULL
+ * @show: writes one event
+ * @has_counts: which are complete only when nobody is about to count
+ */
+struct listing {
+	void (*names)(struct seq_file *m);
+	void (*show)(struct seq_file *m, struct trace_uprobe *tu);
+	bool has_counts;
+};
+
 /* With the head of the list, which stands for a line of names. */
 static void *list_start(struct seq_file *m, loff_t *pos)
 {
+	const struct listing *listing = m->private;
+
 	mutex_lock(&event_mutex);
+	if (listing->has_counts)
+		trace_uprobe_settle_all();
 	return seq_list_start_head(&dyn_event_list, *pos);
 }
 
@@ -68,16 +84,6 @@ static void list_stop(struct seq_file *m, void *v)
 {
 	mutex_unlock(&event_mutex);
 }
-
-/**
- * struct listing - what a file shows
- * @names: writes a line before the first event, or NULL
- * @show: writes one event
- */
-struct listing {
-	void (*names)(struct seq_file *m);
-	void (*show)(struct seq_file *m, struct trace_uprobe *tu);
-};
 
 static int list_show(struct seq_file *m, void *v)
 {
@@ -163,7 +169,8 @@ static void show_profile(struct seq_file *m, struct trace_uprobe *tu)
 }
 
 static const struct listing profile = {
-	.show	= show_profile,
+	.show		= show_profile,
+	.has_counts	= true,
 };
 
 static int open_profile(struct inode *inode, struct file *file)
@@ -205,8 +212,9 @@ static void show_missed(struct seq_file *m, struct trace_uprobe *tu)
 }
 
 static const struct listing missed = {
-	.names	= show_names,
-	.show	= show_missed,
+	.names		= show_names,
+	.show		= show_missed,
+	.has_counts	= true,
 };
 
 static int open_missed(struct inode *inode, struct file *file)

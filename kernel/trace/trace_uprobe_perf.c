@@ -10,7 +10,8 @@
  *
  * A perf event either has a target task or wants every process. The probe is
  * installed where somebody needs it; the answer comes from the list of
- * targets.
+ * targets, which the core knows as well: as long as nobody wants every process,
+ * it doesn't ask about others (uprobe_target_get()).
  */
 #include <linux/bpf.h>
 #include <linux/err.h>
@@ -130,6 +131,9 @@ int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event)
 	bool wanted_all = trace_uprobe_wants_all(tp);
 	int ret;
 
+	ret = event->hw.target ? uprobe_target_get(event->hw.target) : 0;
+	if (ret)
+		return ret;
 	if (!join_users(tp->event->filter, event) || wanted_all)
 		return 0;
 	ret = trace_uprobe_ask_again(tp, true);
@@ -178,10 +182,14 @@ static bool leave_users(struct trace_uprobe_filter *users,
  */
 int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event)
 {
-	if (!leave_users(tp->event->filter, event) ||
-	    trace_uprobe_wants_all(tp))
-		return 0;
-	return trace_uprobe_ask_again(tp, false);
+	int ret = 0;
+
+	if (leave_users(tp->event->filter, event) &&
+	    !trace_uprobe_wants_all(tp))
+		ret = trace_uprobe_ask_again(tp, false);
+	if (event->hw.target)
+		uprobe_target_put(event->hw.target);
+	return ret;
 }
 
 /* ---- hits --------------------------------------------------------------- */

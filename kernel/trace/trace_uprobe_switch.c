@@ -7,12 +7,19 @@
  * trace_uprobe_reg(), under event_mutex. While an event is on, each of its
  * probes is one consumer of the core; what changes with the users is the
  * answer of the consumer's filter. Hits go to trace_uprobe_record.c.
+ *
+ * Handlers may still run when an event has been switched off. What has to wait
+ * for them waits for all that have been switched off until then, together
+ * (trace_uprobe_settle_all()): a thousand events share one grace period.
  */
 #include <linux/err.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "trace_uprobe.h"
+
+/* Probes that were switched off and whose handlers may still run. event_mutex. */
+static LIST_HEAD(unsettled);
 
 /*
  * A local event has no command, and its owner may be anybody: error_log is
@@ -51,6 +58,8 @@ int trace_uprobe_install(struct trace_uprobe *tu)
 	struct uprobe *uprobe;
 
 	lockdep_assert_held(&event_mutex);
+	trace_uprobe_settle(tu);
+	tu->consumer.targeted = !trace_uprobe_wants_all(&tu->tp);
 	uprobe = uprobe_register(trace_uprobe_inode(tu), tu->offset,
 				 tu->ref_ctr_offset, &tu->consumer);
 	if (IS_ERR(uprobe)) {
@@ -65,16 +74,20 @@ int trace_uprobe_install(struct trace_uprobe *tu)
  * trace_uprobe_uninstall - end what trace_uprobe_install() began
  * @tu: a probe, installed or not
  *
- * The caller waits, uprobe_unregister_sync(), before it frees anything.
+ * Handlers may still run: see trace_uprobe_settle(). A local event is freed when
+ * they are done (destroy_local_trace_uprobe()), and nobody asks for its counts.
  *
  * Context: event_mutex held.
  */
 void trace_uprobe_uninstall(struct trace_uprobe *tu)
 {
 	lockdep_assert_held(&event_mutex);
-	if (tu->uprobe)
-		uprobe_unregister_nosync(tu->uprobe, &tu->consumer);
+	if (!tu->uprobe)
+		return;
+	uprobe_unregister_nosync(tu->uprobe, &tu->consumer);
 	tu->uprobe = NULL;
+	if (!trace_uprobe_is_local(tu))
+		list_add_tail(&tu->unsettled, &unsettled);
 }
 
 /*
@@ -99,18 +112,45 @@ static void count_open_calls(struct trace_uprobe *tu)
 	this_cpu_add(tu->counts->other[UPROBE_MISSED_UNREGISTERED], open);
 }
 
+/**
+ * trace_uprobe_settle_all - wait for the handlers of whatever was switched off
+ *
+ * Before counts are read: what was missed by being switched off is known now.
+ *
+ * Context: event_mutex held; sleeps for a grace period if there is anything.
+ */
+void trace_uprobe_settle_all(void)
+{
+	struct trace_uprobe *tu, *next;
+
+	lockdep_assert_held(&event_mutex);
+	if (list_empty(&unsettled))
+		return;
+	uprobe_unregister_sync();
+	list_for_each_entry_safe(tu, next, &unsettled, unsettled) {
+		list_del_init(&tu->unsettled);
+		count_open_calls(tu);
+	}
+}
+
+/**
+ * trace_uprobe_settle - wait until no handler of a probe runs
+ * @tu: a probe that isn't installed, and shall be again, or be freed
+ *
+ * Context: event_mutex held; sleeps for a grace period if it has to.
+ */
+void trace_uprobe_settle(struct trace_uprobe *tu)
+{
+	if (!list_empty(&tu->unsettled))
+		trace_uprobe_settle_all();
+}
+
 static void remove_probes(struct trace_probe *tp)
 {
 	struct trace_uprobe *tu;
 
 	for_each_probe_of(tu, tp)
 		trace_uprobe_uninstall(tu);
-	/* nobody asks for its counts, and it is freed when handlers are done */
-	if (trace_uprobe_is_local(trace_uprobe_of(tp)))
-		return;
-	uprobe_unregister_sync();
-	for_each_probe_of(tu, tp)
-		count_open_calls(tu);
 }
 
 static int install_probes(struct trace_probe *tp)
@@ -157,6 +197,7 @@ int trace_uprobe_ask_again(struct trace_probe *tp, bool add)
 	int ret = 0, err;
 
 	for_each_probe_of(tu, tp) {
+		tu->consumer.targeted = !trace_uprobe_wants_all(tp);
 		err = uprobe_apply(tu->uprobe, &tu->consumer, add);
 		if (err && add)
 			return err;

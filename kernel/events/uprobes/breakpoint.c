@@ -62,47 +62,37 @@ int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
 	return done;
 }
 
-/*
- * Replace the byte @from by @to in the process's own copy of the page.
- * -EILSEQ: something else stands there.
- */
-static int replace_byte(struct mm_struct *mm, unsigned long vaddr, u8 from,
-			u8 to, struct page **pagep)
+/* The process's own copy of the page, made if there is none. */
+static struct page *get_own_page(struct mm_struct *mm, unsigned long vaddr)
 {
-	struct page *page;
-	u8 *byte;
-	int err = 0;
-
 	mmap_assert_write_locked(mm);
-	page = get_text_page(mm, vaddr, FOLL_WRITE | FOLL_SPLIT_PMD);
-	if (IS_ERR(page))
-		return PTR_ERR(page);
+	return get_text_page(mm, vaddr, FOLL_WRITE | FOLL_SPLIT_PMD);
+}
 
-	byte = kmap_local_page(page) + offset_in_page(vaddr);
-	if (*byte == from)
+/* Return: false if something else than @from stands there. */
+static bool replace_byte(struct page *page, unsigned long vaddr, u8 from, u8 to)
+{
+	u8 *byte = kmap_local_page(page) + offset_in_page(vaddr);
+	bool found = *byte == from;
+
+	if (found)
 		WRITE_ONCE(*byte, to);
-	else
-		err = -EILSEQ;
 	kunmap_local(byte);
-
 	/*
 	 * The page table entry of a page that was swapped in again may be
 	 * clean: without this, reclaim could drop the byte.
 	 */
-	if (!err)
+	if (found)
 		set_page_dirty_lock(page);
-	if (err || !pagep)
-		put_page(page);
-	else
-		*pagep = page;
-	return err;
+	return found;
 }
 
 /**
  * uprobe_text_set_breakpoint - put a breakpoint over an instruction
  * @mm: the address space
  * @vaddr: the first byte of the instruction
- * @old: what stands there
+ * @old: what stands there: the caller has read it, so that no page is copied
+ *	only to find out that it is another one's text
  *
  * Context: mmap_lock of @mm is held for writing. May sleep.
  * Return: 0, -EILSEQ if the byte isn't @old, -ENOMEM and the like.
@@ -110,16 +100,15 @@ static int replace_byte(struct mm_struct *mm, unsigned long vaddr, u8 from,
 int uprobe_text_set_breakpoint(struct mm_struct *mm, unsigned long vaddr,
 			       u8 old)
 {
-	u8 now;
-	int ret;
+	struct page *page = get_own_page(mm, vaddr);
+	int err = 0;
 
-	/* don't copy a page only to find out that it is another one's text */
-	ret = uprobe_text_read(mm, vaddr, &now, 1);
-	if (ret < 0)
-		return ret;
-	if (now != old)
-		return -EILSEQ;
-	return replace_byte(mm, vaddr, old, UPROBE_BREAKPOINT, NULL);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	if (!replace_byte(page, vaddr, old, UPROBE_BREAKPOINT))
+		err = -EILSEQ;
+	put_page(page);
+	return err;
 }
 
 /*
@@ -143,6 +132,22 @@ static bool same_as_file(struct vm_area_struct *vma, unsigned long vaddr,
 	return same;
 }
 
+/*
+ * Text with a breakpoint is a copy already; if the process has thrown that away
+ * and another one is made only to find so, it is given back at once. Other
+ * mappings have come over the text, or were it once.
+ */
+static bool may_hold_breakpoint(struct vm_area_struct *vma, unsigned long vaddr)
+{
+	u8 byte;
+
+	if (!vma || !is_cow_mapping(vma->vm_flags))
+		return false;
+	return uprobe_vma_is_text(vma) ||
+	       (uprobe_text_read(vma->vm_mm, vaddr, &byte, 1) == 1 &&
+		byte == UPROBE_BREAKPOINT);
+}
+
 /**
  * uprobe_text_restore - take a breakpoint away
  * @mm: the address space
@@ -160,17 +165,13 @@ int uprobe_text_restore(struct mm_struct *mm, unsigned long vaddr, u8 old)
 	struct vm_area_struct *vma = vma_lookup(mm, vaddr);
 	struct page *page;
 	bool drop;
-	u8 now;
-	int ret;
 
-	if (!vma)
+	if (!may_hold_breakpoint(vma, vaddr))
 		return 0;
-	ret = uprobe_text_read(mm, vaddr, &now, 1);
-	if (ret < 0 || now != UPROBE_BREAKPOINT)
-		return ret < 0 ? ret : 0;
-	ret = replace_byte(mm, vaddr, UPROBE_BREAKPOINT, old, &page);
-	if (ret)
-		return ret == -EILSEQ ? 0 : ret;
+	page = get_own_page(mm, vaddr);
+	if (IS_ERR(page))
+		return PTR_ERR(page);
+	replace_byte(page, vaddr, UPROBE_BREAKPOINT, old);
 
 	/*
 	 * mmap_lock is held for writing and the mapping isn't writable: the

@@ -6,6 +6,7 @@
  *
  *	registry.c	(inode, offset) -> uprobe
  *	register.c	consumers come and go; which address spaces want them
+ *	targets.c	can anybody want an address space at all?
  *	mappings.c	mmap, munmap, fork and exit change an address space
  *	sites.c		the breakpoints of an address space
  *	index.c		address -> site
@@ -29,6 +30,7 @@
  *	    mm_struct::mmap_lock		sites, areas and semaphores of
  *						one address space
  *	      files_lock (registry.c)		the registry
+ *	      targets_lock (targets.c)		the tasks that are wanted
  *	      uprobe::sites_lock		the sites of one uprobe
  *	      uprobe_space::tree_lock		the ordered sites of a space
  *	      uprobes_state::lock		the dirty range of an mm
@@ -430,6 +432,18 @@ static inline unsigned long uprobe_vaddr_of(const struct vm_area_struct *vma,
 	return vma->vm_start + offset - ((loff_t)vma->vm_pgoff << PAGE_SHIFT);
 }
 
+/**
+ * enum uprobe_audience - whom do the consumers of a file's uprobes want?
+ * @UPROBE_AUDIENCE_NONE: there are none
+ * @UPROBE_AUDIENCE_TARGETS: at the most the address spaces of announced tasks
+ * @UPROBE_AUDIENCE_ANY: only the filters know
+ */
+enum uprobe_audience {
+	UPROBE_AUDIENCE_NONE,
+	UPROBE_AUDIENCE_TARGETS,
+	UPROBE_AUDIENCE_ANY,
+};
+
 /* registry.c */
 extern unsigned long uprobe_departures;
 struct uprobe *uprobe_registry_get(struct inode *inode, loff_t offset);
@@ -437,7 +451,8 @@ void uprobe_registry_leave(struct uprobe *uprobe);
 struct uprobe *uprobe_registry_find(u32 id, u64 serial);
 struct uprobe *uprobe_registry_next(struct inode *inode, loff_t from,
 				    loff_t to);
-bool uprobe_registry_has(struct inode *inode);
+enum uprobe_audience uprobe_registry_audience(struct inode *inode);
+void uprobe_registry_count_general(struct uprobe *uprobe, int d);
 void uprobe_put(struct uprobe *uprobe);
 
 /*
@@ -496,6 +511,9 @@ static inline bool uprobe_consumer_is_returner(const struct uprobe_consumer *uc)
 	return uc->ret_handler || uc->returns;
 }
 
+/* targets.c */
+bool uprobe_is_target(const struct mm_struct *mm);
+
 /* mappings.c */
 bool uprobe_vma_is_text(const struct vm_area_struct *vma);
 void uprobe_sync(struct mm_struct *mm);
@@ -515,6 +533,7 @@ static inline void uprobe_space_lost_site(struct uprobe_space *space)
 
 /* sites.c */
 struct uprobe_space *uprobe_space_make(struct mm_struct *mm);
+bool uprobe_space_is_empty(struct uprobe_space *space);
 struct uprobe_space *uprobe_space_clone(struct uprobe_space *from,
 					struct mm_struct *mm);
 void uprobe_space_free(struct uprobe_space *space);

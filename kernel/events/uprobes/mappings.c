@@ -145,6 +145,20 @@ static bool has_sites(struct uprobe_space *space, unsigned long start,
 	return found;
 }
 
+/* Is it worth while to ask the filters? @vma is in its file's i_mmap. */
+static bool may_be_wanted(const struct vm_area_struct *vma)
+{
+	switch (uprobe_registry_audience(file_inode(vma->vm_file))) {
+	case UPROBE_AUDIENCE_NONE:
+		return false;
+	case UPROBE_AUDIENCE_TARGETS:
+		return uprobe_is_target(vma->vm_mm);
+	case UPROBE_AUDIENCE_ANY:
+		return true;
+	}
+	return true;
+}
+
 /* ---- hooks of mm -------------------------------------------------------- */
 
 /**
@@ -166,7 +180,8 @@ void uprobe_mm_init(struct mm_struct *mm)
  *
  * Called by mmap_region(), vma_complete() and mprotect_fixup(), with mmap_lock
  * held for writing, always by a task of this mm. The cost for a file without
- * uprobes is one look-up in a hash.
+ * uprobes is one look-up in a hash, and a second one if they are all meant for
+ * other tasks: however many there are, none of them is looked at.
  *
  * Return: 0.
  */
@@ -178,7 +193,7 @@ int uprobe_mmap(struct vm_area_struct *vma)
 	if (!vma->vm_file)
 		return 0;
 	if (uprobe_vma_is_text(vma))
-		affected = uprobe_registry_has(file_inode(vma->vm_file));
+		affected = may_be_wanted(vma);
 	else
 		affected = space && (has_sites(space, vma->vm_start,
 					       vma->vm_end) ||
@@ -231,7 +246,7 @@ int uprobe_dup_mmap(struct mm_struct *oldmm, struct mm_struct *newmm)
 	new->dirty_end = old->dirty_end;
 	spin_unlock(&old->lock);
 
-	if (!old->space)
+	if (!old->space || uprobe_space_is_empty(old->space))
 		return 0;
 	space = uprobe_space_clone(old->space, newmm);
 	if (IS_ERR(space))
@@ -327,8 +342,7 @@ static void fill_mappings(struct mm_struct *mm, unsigned long start,
 
 	while ((vma = find_vma(mm, start)) && vma->vm_start < end) {
 		start = vma->vm_end;
-		if (uprobe_vma_is_text(vma) &&
-		    uprobe_registry_has(file_inode(vma->vm_file)))
+		if (uprobe_vma_is_text(vma) && may_be_wanted(vma))
 			fill_mapping(vma);
 	}
 }

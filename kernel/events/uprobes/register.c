@@ -85,6 +85,25 @@ static void add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
 	spin_unlock(&epoch_lock);
 }
 
+/*
+ * Before the walk that installs, and after the one that removes: a process that
+ * maps the file meanwhile and isn't looked at may not be wanted (targets.c).
+ */
+static void count_general(struct uprobe *uprobe, struct uprobe_consumer *uc,
+			  bool general)
+{
+	lockdep_assert_held(&uprobe->lock);
+	if (uc->general == general)
+		return;
+	uc->general = general;
+	uprobe_registry_count_general(uprobe, general ? 1 : -1);
+}
+
+static bool is_general(const struct uprobe_consumer *uc)
+{
+	return !uc->targeted && !uc->target;
+}
+
 static bool is_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
 	struct uprobe_consumer *c;
@@ -584,6 +603,8 @@ struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
 	if (IS_ERR(uprobe))
 		return uprobe;
 	err = check_insn(uprobe);
+	if (!err && uc->target)
+		err = uprobe_target_get(uc->target);
 	if (err) {
 		uprobe_registry_leave(uprobe);
 		uprobe_put(uprobe);
@@ -593,6 +614,7 @@ struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
 	uc->ref_ctr_offset = ref_ctr_offset;
 	mutex_lock(&uprobe->lock);
 	add_consumer(uprobe, uc);
+	count_general(uprobe, uc, is_general(uc));
 	err = install_everywhere(uprobe, uc);
 	mutex_unlock(&uprobe->lock);
 	if (err) {
@@ -610,6 +632,8 @@ EXPORT_SYMBOL_GPL(uprobe_register);
  * @uc: the consumer
  * @add: it wants more address spaces, or else fewer
  *
+ * A consumer that becomes targeted, or ceases to be, has said so before.
+ *
  * Context: task context, may sleep; event_mutex may be held.
  * Return: 0, -ENOENT if @uc isn't registered, -ENOMEM, -EINTR.
  */
@@ -618,12 +642,15 @@ int uprobe_apply(struct uprobe *uprobe, struct uprobe_consumer *uc, bool add)
 	int err = 0;
 
 	mutex_lock(&uprobe->lock);
-	if (!is_consumer(uprobe, uc))
+	if (!is_consumer(uprobe, uc)) {
 		err = -ENOENT;
-	else if (add)
+	} else if (add) {
+		count_general(uprobe, uc, uc->general || is_general(uc));
 		err = install_everywhere(uprobe, uc);
-	else
+	} else {
 		recheck_everywhere(uprobe);
+		count_general(uprobe, uc, is_general(uc));
+	}
 	mutex_unlock(&uprobe->lock);
 	return err;
 }
@@ -645,7 +672,10 @@ void uprobe_unregister_nosync(struct uprobe *uprobe, struct uprobe_consumer *uc)
 	uprobe->bits &= ~BIT_ULL(uc->bit);
 	sum_up(uprobe);
 	recheck_everywhere(uprobe);
+	count_general(uprobe, uc, false);
 	mutex_unlock(&uprobe->lock);
+	if (uc->target)
+		uprobe_target_put(uc->target);
 	uprobe_registry_leave(uprobe);
 	uprobe_put(uprobe);
 }

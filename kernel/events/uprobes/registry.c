@@ -29,12 +29,15 @@
  * @hash: in files. Written under files_lock, read under RCU.
  * @inode: the file
  * @uprobes: by offset. files_lock.
+ * @nr_general: consumers of all of them that aren't targeted. Written under
+ *	files_lock.
  * @rcu: frees it
  */
 struct uprobe_file {
 	struct hlist_node	hash;
 	struct inode		*inode;
 	struct rb_root		uprobes;
+	unsigned int		nr_general;
 	struct rcu_head		rcu;
 };
 
@@ -61,23 +64,39 @@ static struct uprobe_file *find_file(struct inode *inode)
 }
 
 /**
- * uprobe_registry_has - does this file have uprobes?
+ * uprobe_registry_audience - whom do the consumers of this file want?
  * @inode: the file
  *
  * Context: any; takes no lock. The answer is settled for a caller whose
  * mapping stood in inode->i_mapping->i_mmap before it asked: a registration
  * that comes later finds the mapping there.
  *
- * Return: true if it has.
+ * Return: whom.
  */
-bool uprobe_registry_has(struct inode *inode)
+enum uprobe_audience uprobe_registry_audience(struct inode *inode)
 {
-	bool found;
+	struct uprobe_file *file;
 
-	rcu_read_lock();
-	found = find_file(inode);
-	rcu_read_unlock();
-	return found;
+	guard(rcu)();
+	file = find_file(inode);
+	if (!file)
+		return UPROBE_AUDIENCE_NONE;
+	return READ_ONCE(file->nr_general) ? UPROBE_AUDIENCE_ANY :
+					     UPROBE_AUDIENCE_TARGETS;
+}
+
+/**
+ * uprobe_registry_count_general - a consumer that isn't targeted comes or goes
+ * @uprobe: of which it is a consumer
+ * @d: 1 or -1
+ */
+void uprobe_registry_count_general(struct uprobe *uprobe, int d)
+{
+	struct uprobe_file *file = uprobe->file;
+
+	spin_lock(&files_lock);
+	WRITE_ONCE(file->nr_general, file->nr_general + d);
+	spin_unlock(&files_lock);
 }
 
 static struct uprobe *find_from(struct uprobe_file *file, loff_t from)

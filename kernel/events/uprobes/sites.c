@@ -520,6 +520,20 @@ struct uprobe_space *uprobe_space_make(struct mm_struct *mm)
 	return space;
 }
 
+/**
+ * uprobe_space_is_empty - has the last probe gone from this address space?
+ * @space: its space, which stays as long as the mm
+ *
+ * Context: mmap_lock held for writing.
+ * Return: true if nothing would have to be copied for a child.
+ */
+bool uprobe_space_is_empty(struct uprobe_space *space)
+{
+	mmap_assert_write_locked(space->mm);
+	return RB_EMPTY_ROOT(&space->tree) && list_empty(&space->areas) &&
+	       list_empty(&space->semaphores);
+}
+
 /*
  * The copy isn't linked to its uprobe yet: as long as the child has no
  * mappings, a consumer that leaves could not take the breakpoint away.

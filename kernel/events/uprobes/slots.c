@@ -608,7 +608,10 @@ void uprobe_slots_reclaim(struct uprobe_space *space)
 	unsigned int freed = 0;
 
 	mmap_assert_write_locked(space->mm);
-	/* a thread that stays in its slot shall not make each new slot dear */
+	/*
+	 * A thread that stays in its slot, or a grace period that isn't over,
+	 * shall not make each new slot dear.
+	 */
 	if (!atomic_read(&space->nr_retired) ||
 	    time_before(jiffies, space->next_scan))
 		return;
@@ -618,9 +621,8 @@ void uprobe_slots_reclaim(struct uprobe_space *space)
 	 * What may be freed is settled before the threads are looked at: of a
 	 * slot whose grace period ends meanwhile they tell nothing.
 	 */
-	if (!choose_candidates(space))
-		return;
-	if (uprobe_visit_threads(space->mm, see, space))
+	if (choose_candidates(space) &&
+	    uprobe_visit_threads(space->mm, see, space))
 		freed = free_unseen(space);
 	atomic_sub(freed, &space->nr_retired);
 	if (!freed)

@@ -468,13 +468,13 @@ static UNUSED long text_differs(int pid, const void *address)
 static UNUSED bool is_untouched(int pid, const void *address)
 {
 	long bytes = text_differs(pid, address);
-	long dirty = smaps_kb(pid, address, "Private_Dirty");
+	/* a file that was just written is dirty without any copy of it */
 	long anonymous = smaps_kb(pid, address, "Anonymous");
 
-	if (bytes || dirty || anonymous)
-		note("process %d: %ld bytes differ from the file, %ld kB private and dirty, %ld kB anonymous", pid,
-		     bytes, dirty, anonymous);
-	return !bytes && !dirty && !anonymous;
+	if (bytes || anonymous)
+		note("process %d: %ld bytes differ from the file, %ld kB anonymous", pid,
+		     bytes, anonymous);
+	return !bytes && !anonymous;
 }
 
 #endif /* UPROBES_PROBES_H */

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What do many probes in one file cost: to make and remove them, whoever hits one, and whoever isn't wanted?
+ * And to make and remove them in many processes?
  *
  * The file is this program, which has 10,000 small functions. Single probes are
  * perf events on the PMU "uprobe"; crowds are one BPF link, since to close 10,000
  * perf events takes stock minutes. Run only inside the virtual machine.
  */
 #include "bench.h"
+#include "../bpf_link.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -42,46 +44,6 @@ static void measure_slowly(const char *part, const char *subject, const char *wh
 
 /* ---- a crowd: one link, many probes ------------------------------------- */
 
-/* Debian 12's headers are older than these. */
-#define BPF_PROG_LOAD			5
-#define BPF_LINK_CREATE			28
-#define BPF_PROG_TYPE_KPROBE		2
-#define BPF_TRACE_UPROBE_MULTI		48
-
-struct load_attr {
-	uint32_t type, instruction_count;
-	uint64_t instructions, license;
-	uint32_t log_level, log_size;
-	uint64_t log;
-	uint32_t kernel_version, flags;
-	char name[16];
-	uint32_t interface, expected_attach_type;
-};
-
-struct link_attr {
-	uint32_t program, unused, attach_type, flags;
-	uint64_t path, offsets, semaphores, cookies;
-	uint32_t count, multi_flags, pid, padding;
-};
-
-/* A program that does nothing: r0 = 0; exit. */
-static int load_program(void)
-{
-	static const uint64_t instructions[] = { 0xb7, 0x95 };
-	struct load_attr attr = {
-		.type = BPF_PROG_TYPE_KPROBE,
-		.instruction_count = ARRAY_SIZE(instructions),
-		.instructions = (unsigned long)instructions,
-		.license = (unsigned long)"GPL",
-		.expected_attach_type = BPF_TRACE_UPROBE_MULTI,
-	};
-	int fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
-
-	if (fd < 0)
-		err(1, "BPF program");
-	return fd;
-}
-
 struct crowd {
 	unsigned int first, count;
 	int pid;
@@ -91,18 +53,12 @@ struct crowd {
 static int link_crowd(struct crowd *crowd)
 {
 	static int program = -1;
-	struct link_attr attr = {
-		.attach_type = BPF_TRACE_UPROBE_MULTI,
-		.path = (unsigned long)own_path,
-		.offsets = (unsigned long)(offsets + crowd->first),
-		.count = crowd->count,
-		.pid = crowd->pid,
-	};
 
 	if (program < 0)
-		program = load_program();
-	attr.program = program;
-	return syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+		program = load_empty_program();
+	if (program < 0)
+		err(1, "BPF program");
+	return link_places(program, own_path, offsets + crowd->first, crowd->count, crowd->pid);
 }
 
 static void attach_crowd(void *data, unsigned int unused)
@@ -182,11 +138,11 @@ static void measure_registered(void)
 
 static int events[1000];
 
-static void open_events(void *unused, unsigned int times)
+/* @pid: NULL for the own process */
+static void open_events(void *pid, unsigned int times)
 {
-	(void)unused;
 	while (times--) {
-		events[times] = open_probe(offsets[times], AT_ENTRY, 0);
+		events[times] = open_probe(offsets[times], AT_ENTRY, pid ? *(int *)pid : 0);
 		if (events[times] < 0)
 			err(1, "perf_event_open");
 	}
@@ -249,6 +205,56 @@ static void measure_attaching(void)
 		measure_events(count);
 	for (count = 1; count <= NR_PLACES; count *= 10)
 		measure_crowd(count);
+}
+
+/* ---- events of tracefs -------------------------------------------------- */
+
+#define TRACING		"/sys/kernel/tracing/"
+
+static void write_text(const char *path, int flags, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | flags);
+
+	if (fd < 0 || (*text && write(fd, text, strlen(text)) != (ssize_t)strlen(text)))
+		err(1, "%s", path);
+	close(fd);
+}
+
+static void define_events(void)
+{
+	char line[4200];
+	unsigned int n;
+
+	for (n = 0; n < ARRAY_SIZE(events); n++) {
+		snprintf(line, sizeof(line), "p:crowd/e%u %s:0x%" PRIx64 "\n", n, own_path, offsets[n]);
+		write_text(TRACING "uprobe_events", O_APPEND, line);
+	}
+}
+
+static uint64_t number_of_event(unsigned int n)
+{
+	char path[256];
+	uint64_t number;
+	FILE *file;
+
+	snprintf(path, sizeof(path), TRACING "events/crowd/e%u/id", n);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%" SCNu64, &number) != 1)
+		err(1, "%s", path);
+	fclose(file);
+	return number;
+}
+
+static void open_by_number(void *pid, unsigned int times)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT };
+
+	while (times--) {
+		attr.config = number_of_event(times);
+		events[times] = open_event(&attr, *(int *)pid);
+		if (events[times] < 0)
+			err(1, "perf_event_open");
+	}
 }
 
 /* ---- who isn't wanted --------------------------------------------------- */
@@ -322,35 +328,185 @@ static long copied_text(void)
 	return kb;
 }
 
-static void measure_unwanted_beside(struct crowd *crowd)
+static void measure_unwanted_beside(const char *subject)
 {
 	int file = open(own_path, O_RDONLY | O_CLOEXEC);
 	const struct work calling = { .run = call_first };
 	const struct work mapping = { .run = map_file, .data = &file };
 	const struct work forking = { .run = fork_once, .prepare = child_is_gone };
-	char subject[16];
 
-	snprintf(subject, sizeof(subject), "%u", crowd->count);
-	attach_crowd(crowd, 0);
 	measure("unwanted", subject, "call", &calling, hits);
 	measure("unwanted", subject, "mmap", &mapping, 1);
 	measure("unwanted", subject, "fork", &forking, 1);
 	child_is_gone(NULL);
 	printf("fact unwanted %s pages %ld\n", subject, copied_text() * 1024 / getpagesize());
-	detach_crowd(crowd, 0);
 	close(file);
 }
 
 static void measure_unwanted(void)
 {
 	int pid = start_wanted();
-	struct crowd none = { .pid = pid, .link = -1 };
 	struct crowd all = { .count = NR_PLACES, .pid = pid, .link = -1 };
 
-	measure_unwanted_beside(&none);
-	measure_unwanted_beside(&all);
+	measure_unwanted_beside("0");
+	attach_crowd(&all, 0);
+	measure_unwanted_beside(VALUE_OF(NR_PLACES));
+	detach_crowd(&all, 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+}
+
+/* Another process has them open: to copy a thousand descriptors would make each fork here dearer. */
+static int start_holder(void (*open_all)(void *pid, unsigned int times), int wanted)
+{
+	int ready[2], pid;
+	char byte = 0;
+
+	if (pipe2(ready, O_CLOEXEC))
+		err(1, "pipe");
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid) {
+		open_all(&wanted, ARRAY_SIZE(events));
+		if (write(ready[1], &byte, 1) != 1)
+			err(1, "pipe");
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		errx(1, "the holder has failed");
+	close(ready[0]);
+	return pid;
+}
+
+static void end_process(int pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void measure_beside_holder(const char *subject, void (*open_all)(void *pid, unsigned int times), int wanted)
+{
+	int holder = start_holder(open_all, wanted);
+
+	measure_unwanted_beside(subject);
+	end_process(holder);
+}
+
+/* The same beside perf events: of the PMU, and those that use events of tracefs. */
+static void measure_unwanted_events(void)
+{
+	int pid = start_wanted();
+
+	measure_beside_holder("pmu", open_events, pid);
+	define_events();
+	measure_beside_holder("tracefs", open_by_number, pid);
+	write_text(TRACING "uprobe_events", O_TRUNC, "");
+	end_process(pid);
+}
+
+/* ---- many processes ----------------------------------------------------- */
+
+#define NR_PROCESSES	50
+
+static int processes[NR_PROCESSES];
+
+/* Every other one is a child that has been copied, the others have started anew. */
+static int start_process(bool anew)
+{
+	int started[2], pid;
+	char byte;
+
+	if (pipe2(started, O_CLOEXEC))
+		err(1, "pipe");
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid) {
+		if (anew)
+			execl(own_path, own_path, "wait", NULL);
+		close(started[1]);
+		for (;;)
+			pause();
+	}
+	close(started[1]);
+	/* closed by exec, or by hand */
+	if (read(started[0], &byte, 1))
+		errx(1, "a process that waits has something to say");
+	close(started[0]);
+	return pid;
+}
+
+static void start_processes(void)
+{
+	int i;
+
+	for (i = 0; i < NR_PROCESSES; i++)
+		processes[i] = start_process(i & 1);
+}
+
+static void end_processes(void)
+{
+	int i;
+
+	for (i = 0; i < NR_PROCESSES; i++) {
+		kill(processes[i], SIGKILL);
+		waitpid(processes[i], NULL, 0);
+	}
+}
+
+static void switch_events(void *on, unsigned int unused)
+{
+	(void)unused;
+	write_text(TRACING "events/crowd/enable", 0, on ? "1" : "0");
+}
+
+static void open_for_all(void *unused, unsigned int times)
+{
+	struct perf_event_attr attr = { .type = pmu_type(), .uprobe_path = (unsigned long)own_path };
+
+	(void)unused;
+	attr.size = sizeof(attr);
+	while (times--) {
+		attr.probe_offset = offsets[times];
+		events[times] = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+		if (events[times] < 0)
+			err(1, "perf_event_open");
+	}
+}
+
+/* Once: what was attached must be detached first. */
+static void measure_crowd_by(const char *subject, const struct work *attaching, const struct work *detaching)
+{
+	long copied;
+
+	measure_slowly("crowd", subject, "attach", attaching, ARRAY_SIZE(events), 1);
+	copied = copied_text();
+	measure_slowly("crowd", subject, "detach", detaching, ARRAY_SIZE(events), 1);
+	printf("fact crowd %s pages %ld\n", subject, copied * 1024 / getpagesize());
+	if (copied_text())
+		errx(1, "%s: %ld kB of the file are still copied", subject, copied_text());
+}
+
+static void measure_crowd_of_processes(void)
+{
+	struct crowd crowd = { .count = ARRAY_SIZE(events), .link = -1 };
+	const struct work attach_link = { .run = attach_crowd, .data = &crowd };
+	const struct work detach_link = { .run = detach_crowd, .data = &crowd };
+	const struct work switch_on = { .run = switch_events, .data = &crowd };
+	const struct work switch_off = { .run = switch_events };
+	const struct work open_all = { .run = open_for_all };
+	const struct work close_all = { .run = close_events };
+
+	start_processes();
+	measure_crowd_by("link", &attach_link, &detach_link);
+	define_events();
+	measure_crowd_by("tracefs", &switch_on, &switch_off);
+	write_text(TRACING "uprobe_events", O_TRUNC, "");
+	measure_crowd_by("perf", &open_all, &close_all);
+	end_processes();
 }
 
 int main(int argc, char **argv)
@@ -359,6 +515,9 @@ int main(int argc, char **argv)
 	unsigned int n;
 	int i;
 
+	if (argc == 2 && !strcmp(argv[1], "wait"))
+		for (;;)
+			pause();
 	start_bench(argc, argv, 512);
 	if (setrlimit(RLIMIT_NOFILE, &files))
 		err(1, "RLIMIT_NOFILE");
@@ -372,6 +531,10 @@ int main(int argc, char **argv)
 			measure_attaching();
 		else if (!strcmp(argv[i], "unwanted"))
 			measure_unwanted();
+		else if (!strcmp(argv[i], "unwanted_events"))
+			measure_unwanted_events();
+		else if (!strcmp(argv[i], "crowd"))
+			measure_crowd_of_processes();
 		else
 			errx(2, "what is '%s'?", argv[i]);
 	}
