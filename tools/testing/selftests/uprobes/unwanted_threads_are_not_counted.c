@@ -87,7 +87,9 @@ static void one_after_the_other(const char *event, bool sampled)
 	call_target(4);
 	equal(hits(fd), 7, "%s_counts_its_thread%s", event, sampled ? "_sampled" : "");
 	equal(count(event, "entries") - before, 7, "%s_knows_nothing_of_others%s", event, sampled ? "_sampled" : "");
-	check(is_balanced(event), "%s_is_balanced%s", event, sampled ? "_sampled" : "");
+	/* of entries there is nothing to be balanced */
+	if (strcmp(event, "entry"))
+		check(is_balanced(event), "%s_is_balanced%s", event, sampled ? "_sampled" : "");
 	close(fd);
 }
 
@@ -103,7 +105,8 @@ static void at_the_same_time(const char *event)
 	stop = true;
 	pthread_join(thread, NULL);
 	equal(count(event, "entries") - before, 5000, "%s_knows_nothing_of_others_at_the_same_time", event);
-	check(is_balanced(event), "%s_is_balanced_in_the_end", event);
+	if (strcmp(event, "entry"))
+		check(is_balanced(event), "%s_is_balanced_in_the_end", event);
 }
 
 /* Each thread has its own. */
