@@ -287,6 +287,18 @@ static bool is_tally_only(const struct trace_uprobe *tu,
 }
 
 /*
+ * Who listens is a matter of this CPU and of the thread's perf events. It may
+ * return on another CPU, or with the events of a thread that has inherited the
+ * same ones: perf exchanges those when it switches from one to the other.
+ */
+static bool may_be_heard_later(struct trace_uprobe *tu)
+{
+	return trace_uprobe_wants_all(&tu->tp) ||
+	       (rcu_access_pointer(current->perf_event_ctxp) &&
+		trace_uprobe_perf_wants(tu, current->mm));
+}
+
+/*
  * What is wanted of a hit, BPF programs apart. A return event wants its entries
  * counted if anybody may want the return.
  */
@@ -300,7 +312,8 @@ static enum uprobe_wish wish_for_buffers(struct trace_uprobe *tu,
 		return UPROBE_WISH_RECORD;
 	wish = trace_uprobe_perf_wish(tu);
 	if (is_tally_only(tu, call))
-		return wish || traced ? UPROBE_WISH_TALLY : UPROBE_WISH_NONE;
+		return wish || traced || may_be_heard_later(tu) ?
+		       UPROBE_WISH_TALLY : UPROBE_WISH_NONE;
 	/* who wanted the entry may have gone; its return is counted all the same */
 	return call && !wish ? UPROBE_WISH_TALLY : wish;
 }

@@ -81,7 +81,7 @@ void uprobe_mark(struct mm_struct *mm, unsigned long start, unsigned long end)
 	spin_lock(&state->lock);
 	if (!state->dirty_end || start < state->dirty_start)
 		state->dirty_start = start;
-	state->dirty_end = max(state->dirty_end, end);
+	WRITE_ONCE(state->dirty_end, max(state->dirty_end, end));
 	spin_unlock(&state->lock);
 	send_word(mm);
 }
@@ -105,6 +105,18 @@ void uprobe_mark_all(struct mm_struct *mm)
 	uprobe_mark(mm, 0, ULONG_MAX);
 }
 
+/*
+ * The thread that takes the range works for all that have changed something in
+ * it, and they must not go to user mode before it is done. So the mm stays
+ * dirty meanwhile, with a range that is empty:
+ *
+ *	A				B
+ *	mmap(): uprobe_mark()
+ *					mmap(): uprobe_mark()
+ *					uprobe_sync(), takes both ranges
+ *	uprobe_is_dirty(): waits in
+ *	uprobe_sync() for mmap_lock
+ */
 static bool take_dirty(struct mm_struct *mm, unsigned long *start,
 		       unsigned long *end)
 {
@@ -113,9 +125,24 @@ static bool take_dirty(struct mm_struct *mm, unsigned long *start,
 	spin_lock(&state->lock);
 	*start = state->dirty_start;
 	*end = state->dirty_end;
-	state->dirty_end = 0;
+	if (state->dirty_end) {
+		state->dirty_start = ULONG_MAX;
+		WRITE_ONCE(state->dirty_end, 1);
+	}
 	spin_unlock(&state->lock);
-	return *end;
+	return *start < *end;
+}
+
+/* Unless there is something new. */
+static void end_dirty(struct mm_struct *mm)
+{
+	struct uprobes_state *state = &mm->uprobes_state;
+
+	spin_lock(&state->lock);
+	/* pairs with uprobe_is_dirty(): the work is done */
+	if (state->dirty_start == ULONG_MAX)
+		smp_store_release(&state->dirty_end, 0);
+	spin_unlock(&state->lock);
 }
 
 /**
@@ -128,7 +155,8 @@ bool uprobe_is_dirty(const struct mm_struct *mm)
 {
 	const struct uprobe_space *space = READ_ONCE(mm->uprobes_state.space);
 
-	return READ_ONCE(mm->uprobes_state.dirty_end) ||
+	/* pairs with end_dirty() */
+	return smp_load_acquire(&mm->uprobes_state.dirty_end) ||
 	       (space && READ_ONCE(space->inherited));
 }
 
@@ -379,8 +407,8 @@ void uprobe_sync(struct mm_struct *mm)
 		return;
 	space = mm->uprobes_state.space;
 	if (space && space->inherited) {
-		WRITE_ONCE(space->inherited, false);
 		check_sites(space, 0, ULONG_MAX);
+		WRITE_ONCE(space->inherited, false);
 	}
 	while (take_dirty(mm, &start, &end))
 		sync_range(mm, start, end);
@@ -391,5 +419,6 @@ void uprobe_sync(struct mm_struct *mm)
 		if (RB_EMPTY_ROOT(&space->tree))
 			tidy_up(space);
 	}
+	end_dirty(mm);
 	mmap_write_unlock(mm);
 }
