@@ -63,8 +63,10 @@ static void work(int orders, int answers)
 	while (read(orders, &times, sizeof(times)) == sizeof(times)) {
 		if (!times) {
 			must(!fcntl(orders, F_SETFL, O_NONBLOCK));
-			while (read(orders, &times, sizeof(times)) != sizeof(times))
+			while (read(orders, &times, sizeof(times)) != sizeof(times)) {
 				right = call_all(3) && right;
+				usleep(2000);
+			}
 			must(!fcntl(orders, F_SETFL, 0));
 		}
 		while (times--)
@@ -225,7 +227,7 @@ static void come_and_go_meanwhile(const char *how, void (*attach)(void), void (*
 	int i;
 
 	order(0);
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 2; i++) {
 		attach();
 		detach();
 	}
@@ -286,12 +288,11 @@ int main(void)
 	come_and_go_meanwhile("events_of_tracefs", switch_on, switch_off);
 	come_and_go_meanwhile("link", link_all, unlink_all);
 	come_and_go_meanwhile("events_of_perf", open_all, close_all);
-	for (n = 0; n < NR_PLACES; n += 37) {
+	for (n = 1; n < NR_PLACES; n += 38) {
 		char name[16];
 
 		sprintf(name, "e%d", n);
-		if (n & 1)
-			check(is_balanced(name), "%s_is_balanced_in_the_end", name);
+		check(is_balanced(name), "%s_is_balanced_in_the_end", name);
 	}
 	is_soon("list", "is_emptied", remove_all);
 	return finish();

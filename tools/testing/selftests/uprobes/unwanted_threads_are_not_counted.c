@@ -4,6 +4,8 @@
  *
  * They share the text, and so execute the breakpoint. But nobody is told of them: neither perf, nor
  * uprobe_profile and uprobe_missed, and no call of theirs is kept open.
+ *
+ * Seen to fail while hits were asked about the process instead of the thread: all calls of the other one were entries.
  */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
