@@ -294,7 +294,7 @@ static bool is_tally_only(const struct trace_uprobe *tu,
 static bool may_be_heard_later(struct trace_uprobe *tu)
 {
 	return trace_uprobe_wants_all(&tu->tp) ||
-	       (rcu_access_pointer(current->perf_event_ctxp) &&
+	       (READ_ONCE(current->perf_event_ctxp) &&
 		trace_uprobe_perf_wants(tu, current->mm));
 }
 

@@ -81,17 +81,18 @@ static bool add_target(struct task_struct *task, struct target *new)
 {
 	struct target *target;
 
-	guard(spinlock)(&targets_lock);
+	spin_lock(&targets_lock);
 	target = find_target(task);
 	if (target) {
 		target->nr++;
-		return false;
+	} else {
+		new->task = task;
+		new->nr = 1;
+		hash_add_rcu(targets, &new->hash, (unsigned long)task);
+		list_add_tail_rcu(&new->list, &all_targets);
 	}
-	new->task = task;
-	new->nr = 1;
-	hash_add_rcu(targets, &new->hash, (unsigned long)task);
-	list_add_tail_rcu(&new->list, &all_targets);
-	return true;
+	spin_unlock(&targets_lock);
+	return !target;
 }
 
 /**
@@ -150,7 +151,8 @@ static bool has_perf_event(void)
 	struct perf_event_context *ctx;
 	struct perf_event *event;
 
-	ctx = rcu_dereference(current->perf_event_ctxp);
+	/* its owner is here; it is freed under RCU */
+	ctx = READ_ONCE(current->perf_event_ctxp);
 	if (!ctx)
 		return false;
 	list_for_each_entry_rcu(event, &ctx->event_list, event_entry) {
