@@ -11,6 +11,7 @@
  * Seen to fail on stock: everything about causes (it has no such counts), and
  * returns_of_a_forked_child_*, which it counts without an entry; a handler on a
  * stack above kills the program (SIGILL).
+ * With trace_uprobe_settle_all() not counting: calls that are open when an event goes.
  */
 #define _GNU_SOURCE
 #include <linux/seccomp.h>
@@ -284,6 +285,31 @@ static void events_may_go_inside_a_call(void)
 	usleep(100000);
 	disable_all();
 	check_counts("never", 0, 0, "exit", 0, "calls_are_not_seen_by_events_that_came_later");
+	remove_all();
+}
+
+static void switch_off(void)
+{
+	disable_all();
+}
+
+static void switch_off_and_on(void)
+{
+	disable_all();
+	enable_all();
+}
+
+/* What was open is known when no handler runs any more, which nobody waits for before it is asked for. */
+static void events_may_be_switched_off_inside_a_call(void)
+{
+	probe_targets();
+	descend(3, switch_off);
+	check_counts("descend", 4, 0, "unregistered", 4, "calls_that_are_open_when_an_event_goes_are_counted");
+	enable_all();
+	descend(3, switch_off_and_on);
+	descend(1, do_nothing);
+	disable_all();
+	check_counts("descend", 10, 2, "unregistered", 8, "event_that_comes_again_sees_none_of_its_old_calls");
 	remove_all();
 }
 
@@ -622,6 +648,7 @@ int main(void)
 	threads_end_inside_calls();
 	execve_ends_the_calls_of_other_threads();
 	events_may_go_inside_a_call();
+	events_may_be_switched_off_inside_a_call();
 	forked_child_returns_from_its_parents_calls();
 	children_in_the_same_address_space();
 	handlers_may_run_on_another_stack();
