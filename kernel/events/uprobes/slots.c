@@ -67,8 +67,10 @@ struct uprobe_slot {
  * @list: in uprobe_space::areas; written under mmap_lock, read under RCU
  * @vaddr: where it is mapped
  * @nr_pages: how long it is
- * @gone: the process has unmapped it, or mapped something over it. Set under
- *	mmap_lock, never cleared; its sites get other slots.
+ * @lost: the process has unmapped some of it, or mapped something over it. Set
+ *	under mmap_lock, never cleared; its sites get other slots.
+ * @unmapped: a bit for each page that isn't mapped any more. Written under
+ *	mmap_lock.
  * @used: a bit for each slot that isn't free. mmap_lock.
  * @slots: what each slot stands for
  * @rcu: frees it
@@ -81,12 +83,15 @@ struct uprobe_area {
 	struct list_head	list;
 	unsigned long		vaddr;
 	unsigned int		nr_pages;
-	bool			gone;
+	bool			lost;
+	u64			unmapped;
 	unsigned long		*used;
 	struct uprobe_slot	*slots;
 	struct rcu_head		rcu;
 	struct page		*pages[];
 };
+
+static_assert(MAX_AREA_PAGES <= 64);
 
 static unsigned int nr_slots(const struct uprobe_area *area)
 {
@@ -98,9 +103,14 @@ static unsigned long area_end(const struct uprobe_area *area)
 	return area->vaddr + area->nr_pages * PAGE_SIZE;
 }
 
+static unsigned int page_of(const struct uprobe_area *area, unsigned long vaddr)
+{
+	return (vaddr - area->vaddr) >> PAGE_SHIFT;
+}
+
 /*
- * The area that covers an address, or NULL. mmap_lock is held, or an RCU read
- * lock, or nobody else has the mm.
+ * The area that is mapped at an address, or NULL. mmap_lock is held, or an RCU
+ * read lock, or nobody else has the mm.
  */
 static struct uprobe_area *area_at(const struct uprobe_space *space,
 				   unsigned long vaddr)
@@ -108,8 +118,8 @@ static struct uprobe_area *area_at(const struct uprobe_space *space,
 	struct uprobe_area *area;
 
 	list_for_each_entry_rcu(area, &space->areas, list, true) {
-		if (!READ_ONCE(area->gone) && vaddr >= area->vaddr &&
-		    vaddr < area_end(area))
+		if (vaddr >= area->vaddr && vaddr < area_end(area) &&
+		    !(READ_ONCE(area->unmapped) & BIT_ULL(page_of(area, vaddr))))
 			return area;
 	}
 	return NULL;
@@ -181,7 +191,7 @@ static vm_fault_t area_fault(struct vm_fault *vmf)
 	area = space ? area_at(space, vmf->address) : NULL;
 	if (!area)
 		return VM_FAULT_SIGBUS;
-	page = area_page(area, (vmf->address - area->vaddr) >> PAGE_SHIFT);
+	page = area_page(area, page_of(area, vmf->address));
 	if (!page)
 		return VM_FAULT_OOM;
 	get_page(page);
@@ -197,7 +207,7 @@ static void lose_area(struct uprobe_space *space, struct uprobe_area *area)
 
 	/* munmap() closes mappings with the lock downgraded: no writer is here */
 	mmap_assert_locked(space->mm);
-	WRITE_ONCE(area->gone, true);
+	WRITE_ONCE(area->lost, true);
 	while ((site = uprobe_site_first(space, at))) {
 		at = site->vaddr + 1;
 		if (site->area == area)
@@ -205,9 +215,17 @@ static void lose_area(struct uprobe_space *space, struct uprobe_area *area)
 	}
 }
 
+static void note_unmapped(struct uprobe_area *area, unsigned long from,
+			  unsigned long to)
+{
+	unsigned int first = page_of(area, from), last = page_of(area, to - 1);
+
+	WRITE_ONCE(area->unmapped, area->unmapped | GENMASK_ULL(last, first));
+}
+
 /*
- * The process unmaps the area, or maps something over it; or it exits, and
- * its space has gone before.
+ * The process unmaps the area or what is left of it, or maps something over it;
+ * or it exits, and its space has gone before.
  */
 static void area_closed(struct vm_area_struct *vma)
 {
@@ -215,18 +233,30 @@ static void area_closed(struct vm_area_struct *vma)
 	struct uprobe_area *area;
 
 	area = space ? area_at(space, vma->vm_start) : NULL;
+	if (!area)
+		return;
+	lose_area(space, area);
+	note_unmapped(area, vma->vm_start, vma->vm_end);
+}
+
+/*
+ * A part of it goes, as the process is free to do with what it doesn't know. The
+ * rest stays for the threads that are in slots there.
+ */
+static int area_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
+	struct uprobe_area *area;
+
+	area = space ? area_at(space, vma->vm_start) : NULL;
 	if (area)
 		lose_area(space, area);
+	return 0;
 }
 
 static const char *area_name(struct vm_area_struct *vma)
 {
 	return "[uprobes]";
-}
-
-static int area_refuse_split(struct vm_area_struct *vma, unsigned long addr)
-{
-	return -EINVAL;
 }
 
 static int area_refuse_move(struct vm_area_struct *vma)
@@ -244,7 +274,7 @@ static const struct vm_operations_struct area_vm_ops = {
 	.fault		= area_fault,
 	.close		= area_closed,
 	.name		= area_name,
-	.may_split	= area_refuse_split,
+	.may_split	= area_split,
 	.mremap		= area_refuse_move,
 	.mprotect	= area_refuse_mprotect,
 };
@@ -435,7 +465,7 @@ static int find_slot(struct uprobe_site *site)
 		return err;
 	uprobe_slots_reclaim(space);
 	list_for_each_entry(area, &space->areas, list) {
-		if (!area->gone && in_reach(area, low, high) &&
+		if (!area->lost && in_reach(area, low, high) &&
 		    still_mapped(space->mm, area) && use_area(site, area) == 0)
 			return 0;
 	}
@@ -475,9 +505,13 @@ int uprobe_slot_alloc(struct uprobe_site *site)
  */
 void uprobe_slot_check(struct uprobe_site *site)
 {
+	struct uprobe_area *area = site->area;
+
 	mmap_assert_write_locked(site->space->mm);
-	if (site->area && !still_mapped(site->space->mm, site->area))
-		lose_area(site->space, site->area);
+	if (!area || still_mapped(site->space->mm, area))
+		return;
+	lose_area(site->space, area);
+	note_unmapped(area, area->vaddr, area_end(area));
 }
 
 /**
@@ -637,7 +671,8 @@ static struct uprobe_area *clone_area(struct uprobe_space *to,
 	if (!area)
 		return NULL;
 	area->vaddr = from->vaddr;
-	area->gone = from->gone;
+	area->lost = from->lost;
+	area->unmapped = from->unmapped;
 	list_add_tail_rcu(&area->list, &to->areas);
 	to->nr_pages += area->nr_pages;
 	return area;
@@ -700,6 +735,25 @@ static bool is_unused(const struct uprobe_area *area)
 	return bitmap_empty(area->used, nr_slots(area));
 }
 
+/* All of it, or what the process has left. Without a site nothing is lost. */
+static void unmap_area(struct mm_struct *mm, struct uprobe_area *area)
+{
+	unsigned long at = area->vaddr, end = area_end(area);
+	struct vm_area_struct *vma;
+
+	while ((vma = find_vma(mm, at)) && vma->vm_start < end) {
+		unsigned long start = max(vma->vm_start, at);
+
+		at = vma->vm_end;
+		/* another area may be where a part of this one has been */
+		if (vma->vm_ops == &area_vm_ops &&
+		    !(area->unmapped & BIT_ULL(page_of(area, start))))
+			do_munmap(mm, start, min(at, end) - start, NULL);
+	}
+	area->lost = true;
+	area->unmapped = U64_MAX;
+}
+
 /**
  * uprobe_areas_unmap - take the mappings of unused areas away
  * @space: has no sites any more
@@ -716,12 +770,7 @@ bool uprobe_areas_unmap(struct uprobe_space *space)
 	list_for_each_entry_safe(area, next, &space->areas, list) {
 		if (!is_unused(area))
 			continue;
-		if (!area->gone && still_mapped(space->mm, area)) {
-			/* without a site nothing is lost */
-			WRITE_ONCE(area->gone, true);
-			do_munmap(space->mm, area->vaddr,
-				  area->nr_pages * PAGE_SIZE, NULL);
-		}
+		unmap_area(space->mm, area);
 		space->nr_pages -= area->nr_pages;
 		list_del_rcu(&area->list);
 		call_rcu(&area->rcu, free_area);

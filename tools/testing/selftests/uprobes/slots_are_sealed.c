@@ -69,8 +69,8 @@ struct area {
 	char rights[8];
 };
 
-/* The first mapping called [uprobes]. */
-static bool find_area(struct area *area)
+/* The first mapping called [uprobes], of @len bytes at least. */
+static bool find_area_of(size_t len, struct area *area)
 {
 	unsigned long start, end;
 	char line[512], rights[8];
@@ -78,7 +78,8 @@ static bool find_area(struct area *area)
 	bool found = false;
 
 	while (!found && fgets(line, sizeof(line), maps)) {
-		if (!strstr(line, "[uprobes]") || sscanf(line, "%lx-%lx %7s", &start, &end, rights) != 3)
+		if (!strstr(line, "[uprobes]") || sscanf(line, "%lx-%lx %7s", &start, &end, rights) != 3 ||
+		    end - start < len)
 			continue;
 		area->start = (char *)start;
 		area->len = end - start;
@@ -87,6 +88,11 @@ static bool find_area(struct area *area)
 	}
 	fclose(maps);
 	return found;
+}
+
+static bool find_area(struct area *area)
+{
+	return find_area_of(0, area);
 }
 
 static void many_sites_have_slots(void)
@@ -233,6 +239,28 @@ static void child_maps_over(void)
 	_exit(call_all(5) == ALL_SUM(5) && *(unsigned char *)area.start == 0xf4 ? 0 : 1);
 }
 
+/* Of an area that it doesn't know, a program may hit any part. */
+static void child_unmaps_a_part(void)
+{
+	struct area area;
+
+	must(find_area_of(2 * 4096, &area));
+	_exit(!munmap(area.start + 4096, 4096) && call_all(5) == ALL_SUM(5) ? 0 : 1);
+}
+
+static void child_maps_over_a_part(void)
+{
+	struct area area;
+	char *at;
+
+	must(find_area_of(2 * 4096, &area));
+	at = area.start - 4096;
+	if (mmap(at, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != at)
+		_exit(2);
+	memset(at, 0xf4, 2 * 4096);
+	_exit(call_all(5) == ALL_SUM(5) && *(unsigned char *)area.start == 0xf4 ? 0 : 1);
+}
+
 static void children_have_their_own(void)
 {
 	unsigned long before = count("site", "entries");
@@ -241,6 +269,8 @@ static void children_have_their_own(void)
 	equal(count("site", "entries") - before, NR_SITES, "forked_child_counts_its_hits");
 	equal(in_child(child_unmaps), 0, "slots_survive_munmap");
 	equal(in_child(child_maps_over), 0, "slots_survive_another_mapping_in_their_place");
+	equal(in_child(child_unmaps_a_part), 0, "slots_survive_munmap_of_a_part");
+	equal(in_child(child_maps_over_a_part), 0, "slots_survive_another_mapping_over_a_part");
 }
 
 int main(void)
