@@ -71,9 +71,9 @@ static void leave(struct uprobe_thread *ut)
  */
 void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs)
 {
-	struct uprobe_site *site = ut->site;
-	int err = arch_uprobe_step_end(&site->arch, &ut->arch, regs, ut->slot,
-				       site->vaddr);
+	unsigned long vaddr = ut->site->vaddr;
+	int err = arch_uprobe_step_end(&ut->site->arch, &ut->arch, regs,
+				       ut->slot, vaddr);
 
 	if (err == -EAGAIN) {
 		/* a round of a repeated instruction: the next one */
@@ -81,6 +81,9 @@ void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs)
 		return;
 	}
 	leave(ut);
+	/* a debugger looks at it between two rounds: that is one hit, too */
+	if (err == -EINPROGRESS)
+		uprobe_interrupted(ut, vaddr, regs);
 	if (err == -EFAULT)
 		force_sig(SIGSEGV);
 }

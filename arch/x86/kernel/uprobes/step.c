@@ -118,20 +118,21 @@ static int fix_return_address(const struct arch_uprobe *au,
 		return -EFAULT;
 	regs->sp += au->width;
 	regs->ip = vaddr;
-	return 0;
+	return -EINPROGRESS;
 }
 
 /* The same for the flags, among which the trap flag isn't the program's. */
-static void fix_pushed_flags(const struct arch_uprobe *au,
-			     struct pt_regs *regs, unsigned long vaddr)
+static int fix_pushed_flags(const struct arch_uprobe *au,
+			    struct pt_regs *regs, unsigned long vaddr)
 {
 	unsigned long flags;
 
 	if (uprobe_read_operand(regs->sp, au->width, &flags) &&
 	    uprobe_write_operand(regs->sp, au->width, flags & ~X86_EFLAGS_TF))
-		return;
+		return 0;
 	regs->sp += au->width;
 	regs->ip = vaddr;
+	return -EINPROGRESS;
 }
 
 static int fix_stack(const struct arch_uprobe *au,
@@ -141,7 +142,7 @@ static int fix_stack(const struct arch_uprobe *au,
 	if (uprobe_op_is_call(au->op))
 		return fix_return_address(au, regs, vaddr);
 	if (au->op == UPROBE_OP_PUSHF && !aut->trap_flag)
-		fix_pushed_flags(au, regs, vaddr);
+		return fix_pushed_flags(au, regs, vaddr);
 	return 0;
 }
 
@@ -160,7 +161,8 @@ static int fix_stack(const struct arch_uprobe *au,
  * Context: task context; may sleep.
  * Return: 0 when the thread can go on. -EAGAIN if the instruction isn't
  * finished: @aut stays valid, and the thread goes back to the slot for the next
- * trap. -EFAULT if the return address that a call has pushed can't be
+ * trap. -EINPROGRESS if it isn't finished, but a debugger has to see the thread
+ * at @vaddr first, or it has to be repeated from the beginning. -EFAULT if the return address that a call has pushed can't be
  * corrected: the thread can't go on.
  */
 int arch_uprobe_step_end(const struct arch_uprobe *au,
@@ -169,9 +171,10 @@ int arch_uprobe_step_end(const struct arch_uprobe *au,
 {
 	bool seen = step_is_seen(au, aut);
 	bool watched = current->thread.virtual_dr6 & DR_TRAP_BITS;
+	bool unfinished = regs->ip == slot_addr;
 	int err;
 
-	if (regs->ip == slot_addr && !seen && !watched)
+	if (unfinished && !seen && !watched)
 		return -EAGAIN;
 
 	regs->ip = original_ip(au, regs->ip, slot_addr, vaddr);
@@ -184,7 +187,7 @@ int arch_uprobe_step_end(const struct arch_uprobe *au,
 	if (aut->block_step && !seen && !watched)
 		set_task_blockstep(current, true);
 	uprobe_report_traps(regs, aut->virtual_dr6, seen);
-	return err;
+	return unfinished ? -EINPROGRESS : err;
 }
 
 /**

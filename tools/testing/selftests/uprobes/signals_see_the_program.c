@@ -10,7 +10,8 @@
  * same traps.
  *
  * Seen to fail on stock: storm_never_sees_a_slot_*; and it refuses the lock
- * prefix, so that the rest needs ours.
+ * prefix, so that the rest needs ours. stepped_instruction_is_one_hit_by_string:
+ * when each round of it that a program or a debugger stepped was a hit.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -34,7 +35,7 @@
 	    "	push	%ebx\n"						\
 	    "	movl	12(%esp), %edi\n"				\
 	    "	movl	16(%esp), %eax\n"				\
-	    "	movl	$1, %ecx\n"					\
+	    "	movl	$3, %ecx\n"					\
 	    "	xorl	%edx, %edx\n"					\
 	    #name "_insn:\n"						\
 	    "	" insn "\n"						\
@@ -54,7 +55,7 @@
 	    #name ":\n"							\
 	    "	push	%rbx\n"						\
 	    "	movq	%rsi, %rax\n"					\
-	    "	movl	$1, %ecx\n"					\
+	    "	movl	$3, %ecx\n"					\
 	    "	xorl	%edx, %edx\n"					\
 	    #name "_insn:\n"						\
 	    "	" insn "\n"						\
@@ -72,7 +73,7 @@ FUNCTION(by_lock, "lock incl (" R(di) ")\n	inc " R(ax));
 FUNCTION(by_call, "call 1f\n	jmp 2f\n1:	inc " R(ax) "\n	ret\n2:");
 FUNCTION(by_jump, "jmp 1f\n	hlt\n1:	inc " R(ax));
 FUNCTION(by_jcc, "jne 1f\n	inc " R(ax) "\n1:");
-FUNCTION(by_string, "rep stosb\n	sub $1, " R(di) "\n	inc " R(ax));
+FUNCTION(by_string, "rep stosb\n	sub $3, " R(di) "\n	inc " R(ax));
 FUNCTION(by_avx, "vmovdqu (" R(di) "), %ymm0\n	inc " R(ax));
 FUNCTION(by_popf, "pushf\n1:	inc " R(ax) "\n	popf");
 
@@ -405,6 +406,7 @@ static void trap_flag_steps_the_same(void)
 			     steps[i], functions[f].insn);
 		check(r == 6 && nr_steps == nr_wanted && i == MAX_STEPS, "trap_flag_steps_the_same_%s",
 		      functions[f].name);
+		equal(count(functions[f].name, "entries"), 1, "stepped_instruction_is_one_hit_%s", functions[f].name);
 		remove_all();
 	}
 }
