@@ -162,8 +162,9 @@ static int fix_stack(const struct arch_uprobe *au,
  * Return: 0 when the thread can go on. -EAGAIN if the instruction isn't
  * finished: @aut stays valid, and the thread goes back to the slot for the next
  * trap. -EINPROGRESS if it isn't finished, but a debugger has to see the thread
- * at @vaddr first, or it has to be repeated from the beginning. -EFAULT if the return address that a call has pushed can't be
- * corrected: the thread can't go on.
+ * at @vaddr first, or it has to be repeated from the beginning. -EFAULT if the
+ * return address that a call has pushed can't be corrected: the thread can't go
+ * on.
  */
 int arch_uprobe_step_end(const struct arch_uprobe *au,
 			 struct arch_uprobe_task *aut, struct pt_regs *regs,
