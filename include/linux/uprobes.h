@@ -245,6 +245,7 @@ void uprobe_notify_resume(struct pt_regs *regs);
 bool uprobe_deny_signal(void);
 void uprobe_sigreturn(void);
 unsigned long uprobe_user_ip(struct pt_regs *regs);
+void uprobe_leave_slot(struct pt_regs *regs);
 unsigned long uprobe_get_trap_addr(struct pt_regs *regs);
 
 /* ---- contract with the architecture ------------------------------------- */
@@ -324,6 +325,7 @@ static inline void uprobe_clear_state(struct mm_struct *mm) { }
 static inline void uprobe_notify_resume(struct pt_regs *regs) { }
 static inline bool uprobe_deny_signal(void) { return false; }
 static inline void uprobe_sigreturn(void) { }
+static inline void uprobe_leave_slot(struct pt_regs *regs) { }
 static inline bool uprobe_breakpoint(struct pt_regs *regs) { return false; }
 
 #endif /* CONFIG_UPROBES */

@@ -643,6 +643,7 @@ void uprobe_step_start(struct uprobe_thread *ut, struct uprobe_site *site,
 		       unsigned long slot, struct pt_regs *regs);
 void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_step_abort(struct uprobe_thread *ut, struct pt_regs *regs);
+void uprobe_step_cancel(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* call.c */
 int uprobe_calls_prepare_now(struct uprobe_thread *ut, struct uprobe *uprobe,

@@ -82,6 +82,25 @@ unsigned long uprobe_get_trap_addr(struct pt_regs *regs)
 	return uprobe_user_ip(regs);
 }
 
+/**
+ * uprobe_leave_slot - the thread goes on somewhere else
+ * @regs: of the current task; the caller sets the instruction pointer
+ *
+ * A thread that runs through its slot is simply sent away. One that is stepped
+ * there has the trap flag set, and a site that waits for the trap.
+ *
+ * Called when a restartable sequence is aborted, after uprobe_user_ip().
+ *
+ * Context: task context before the return to user mode.
+ */
+void uprobe_leave_slot(struct pt_regs *regs)
+{
+	struct uprobe_thread *ut = uprobe_thread_of(current);
+
+	if (ut && ut->site)
+		uprobe_step_cancel(ut, regs);
+}
+
 /* ---- moved out of the slot, and back ------------------------------------ */
 
 /* The link to the one with this address and stack pointer, or to the end. */

@@ -11,7 +11,8 @@
  *
  * A signal ends the step before it is looked at (uprobe_step_abort(), called
  * by interrupt.c): the instruction has faulted or not begun, or it is a
- * repeated one that has done some rounds, and goes on later.
+ * repeated one that has done some rounds, and goes on later. So does the abort
+ * of a restartable sequence (uprobe_step_cancel()), but there it doesn't.
  */
 
 #include <linux/ptrace.h>
@@ -88,6 +89,31 @@ void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs)
 		force_sig(SIGSEGV);
 }
 
+static void take_back(struct uprobe_thread *ut, struct pt_regs *regs)
+{
+	struct uprobe_site *site = ut->site;
+
+	arch_uprobe_step_abort(&site->arch, &ut->arch, regs, ut->slot,
+			       site->vaddr);
+	leave(ut);
+}
+
+/**
+ * uprobe_step_cancel - the thread is sent elsewhere before the step is over
+ * @ut: the current thread, with a site
+ * @regs: in the slot; afterwards at the original instruction, which isn't
+ *	gone on with
+ *
+ * Context: task context before the return to user mode.
+ */
+void uprobe_step_cancel(struct uprobe_thread *ut, struct pt_regs *regs)
+{
+	if (ut->step == STEP_DONE)
+		uprobe_step_finish(ut, regs);
+	if (ut->site)
+		take_back(ut, regs);
+}
+
 /**
  * uprobe_step_abort - a signal comes before the step is over
  * @ut: the current thread, with a site
@@ -97,15 +123,13 @@ void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs)
  */
 void uprobe_step_abort(struct uprobe_thread *ut, struct pt_regs *regs)
 {
-	struct uprobe_site *site = ut->site;
+	unsigned long vaddr = ut->site->vaddr;
 
 	if (ut->step == STEP_DONE) {
 		uprobe_step_finish(ut, regs);
 		if (!ut->site)
 			return;
 	}
-	arch_uprobe_step_abort(&site->arch, &ut->arch, regs, ut->slot,
-			       site->vaddr);
-	uprobe_interrupted(ut, site->vaddr, regs);
-	leave(ut);
+	take_back(ut, regs);
+	uprobe_interrupted(ut, vaddr, regs);
 }
