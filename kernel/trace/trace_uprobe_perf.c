@@ -40,19 +40,36 @@ void trace_uprobe_init_filter(struct trace_uprobe_filter *users)
 }
 
 /*
- * A task that executes a program with other privileges loses its perf events
- * (perf_event_exit_task() in begin_new_exec()), and they stay in the list as
- * long as somebody holds their descriptors. They must not open the new
- * address space.
+ * Whose address space is a perf event for? Its context's owner knows: where
+ * threads that have inherited the same events take turns, perf exchanges their
+ * contexts instead of the events, and hw.target is then somebody else. An event
+ * that is being opened has no context yet. That of a task that has exited, or
+ * has executed a program with other privileges (perf_event_exit_task() in
+ * begin_new_exec()), has a tombstone for an owner, and keeps its events as long
+ * as somebody holds their descriptors: they must not open the new address space.
  */
+static struct mm_struct *target_mm(struct perf_event *event)
+{
+	struct perf_event_context *ctx;
+	struct task_struct *task;
+
+	/* an owner stays for a grace period after it has become a tombstone */
+	guard(rcu)();
+	ctx = READ_ONCE(event->ctx);
+	task = ctx ? READ_ONCE(ctx->task) : event->hw.target;
+	if (IS_ERR_OR_NULL(task) ||
+	    READ_ONCE(event->state) <= PERF_EVENT_STATE_EXIT)
+		return NULL;
+	return READ_ONCE(task->mm);
+}
+
 static bool has_target(struct trace_uprobe_filter *users,
 		       const struct mm_struct *mm)
 {
 	struct perf_event *event;
 
 	list_for_each_entry(event, &users->perf_events, hw.tp_list)
-		if (READ_ONCE(event->hw.target->mm) == mm &&
-		    READ_ONCE(event->state) > PERF_EVENT_STATE_EXIT)
+		if (mm && target_mm(event) == mm)
 			return true;
 	return false;
 }
@@ -145,11 +162,10 @@ int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event)
 /* Does the address space that @event leaves need no change? */
 static bool stays(struct trace_uprobe_filter *users, struct perf_event *event)
 {
-	struct mm_struct *mm = READ_ONCE(event->hw.target->mm);
+	struct mm_struct *mm = target_mm(event);
 
 	/* an exiting task takes its address space with it, or shares it */
-	return !mm || (event->hw.target->flags & PF_EXITING) ||
-	       has_target(users, mm);
+	return !mm || has_target(users, mm);
 }
 
 /* Return: whether sites may have to go. */
