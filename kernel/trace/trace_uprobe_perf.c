@@ -57,10 +57,12 @@ static struct mm_struct *target_mm(struct perf_event *event)
 	guard(rcu)();
 	ctx = READ_ONCE(event->ctx);
 	task = ctx ? READ_ONCE(ctx->task) : event->hw.target;
-	if (IS_ERR_OR_NULL(task) ||
-	    READ_ONCE(event->state) <= PERF_EVENT_STATE_EXIT)
-		return NULL;
-	return READ_ONCE(task->mm);
+	return IS_ERR_OR_NULL(task) ? NULL : READ_ONCE(task->mm);
+}
+
+static bool is_alive(struct perf_event *event)
+{
+	return READ_ONCE(event->state) > PERF_EVENT_STATE_EXIT;
 }
 
 static bool has_target(struct trace_uprobe_filter *users,
@@ -69,7 +71,7 @@ static bool has_target(struct trace_uprobe_filter *users,
 	struct perf_event *event;
 
 	list_for_each_entry(event, &users->perf_events, hw.tp_list)
-		if (mm && target_mm(event) == mm)
+		if (mm && is_alive(event) && target_mm(event) == mm)
 			return true;
 	return false;
 }
@@ -164,7 +166,7 @@ static bool stays(struct trace_uprobe_filter *users, struct perf_event *event)
 {
 	struct mm_struct *mm = target_mm(event);
 
-	/* an exiting task takes its address space with it, or shares it */
+	/* who has exited has taken its address space with it, or shared it */
 	return !mm || has_target(users, mm);
 }
 
