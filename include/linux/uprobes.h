@@ -20,6 +20,7 @@
 struct inode;
 struct mm_struct;
 struct notifier_block;
+struct page;
 struct pt_regs;
 struct task_struct;
 struct uprobe;
@@ -220,6 +221,10 @@ struct uprobe_task {
 struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
 			       loff_t ref_ctr_offset,
 			       struct uprobe_consumer *uc);
+struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
+				   loff_t ref_ctr_offset,
+				   struct uprobe_consumer *uc,
+				   const char **why);
 int uprobe_apply(struct uprobe *uprobe, struct uprobe_consumer *uc, bool add);
 void uprobe_unregister_nosync(struct uprobe *uprobe,
 			      struct uprobe_consumer *uc);
@@ -241,6 +246,10 @@ int uprobe_dup_mmap(struct mm_struct *oldmm, struct mm_struct *newmm);
 void uprobe_copy_process(struct task_struct *t, unsigned long flags);
 void uprobe_free_utask(struct task_struct *t);
 void uprobe_clear_state(struct mm_struct *mm);
+void uprobe_peek(struct vm_area_struct *vma, unsigned long addr, void *buf,
+		 size_t len);
+void uprobe_poke(struct vm_area_struct *vma, struct page *page,
+		 unsigned long addr, void *to, const void *from, size_t len);
 void uprobe_notify_resume(struct pt_regs *regs);
 bool uprobe_deny_signal(void);
 void uprobe_sigreturn(void);
@@ -322,6 +331,11 @@ static inline void uprobe_copy_process(struct task_struct *t,
 				       unsigned long flags) { }
 static inline void uprobe_free_utask(struct task_struct *t) { }
 static inline void uprobe_clear_state(struct mm_struct *mm) { }
+static inline void uprobe_peek(struct vm_area_struct *vma, unsigned long addr,
+			       void *buf, size_t len) { }
+/* where it is used, <asm/cacheflush.h> is at hand */
+#define uprobe_poke(vma, page, addr, to, from, len)	\
+	copy_to_user_page(vma, page, addr, to, from, len)
 static inline void uprobe_notify_resume(struct pt_regs *regs) { }
 static inline bool uprobe_deny_signal(void) { return false; }
 static inline void uprobe_sigreturn(void) { }

@@ -11,7 +11,8 @@
  * text_poke_bp() relies on as well).
  *
  * sites.c calls in here with mmap_lock held for writing, which keeps fork,
- * mprotect and debuggers (access_remote_vm() takes it for reading) away.
+ * mprotect and debuggers (access_remote_vm() takes it for reading) away. What
+ * those write at a site doesn't come here: debugger.c.
  */
 
 #include <linux/highmem.h>
@@ -146,6 +147,33 @@ static bool may_hold_breakpoint(struct vm_area_struct *vma, unsigned long vaddr)
 	return uprobe_vma_is_text(vma) ||
 	       (uprobe_text_read(vma->vm_mm, vaddr, &byte, 1) == 1 &&
 		byte == UPROBE_BREAKPOINT);
+}
+
+/**
+ * uprobe_text_in_file - which byte does the file have?
+ * @vma: a mapping of the file
+ * @vaddr: where it is mapped
+ * @byte: set, if the page cache holds it: nothing is read for it
+ *
+ * Context: mmap_lock held.
+ * Return: true if it does.
+ */
+bool uprobe_text_in_file(struct vm_area_struct *vma, unsigned long vaddr,
+			 u8 *byte)
+{
+	pgoff_t index = linear_page_index(vma, vaddr);
+	struct folio *folio;
+	bool found;
+
+	folio = filemap_get_folio(vma->vm_file->f_mapping, index);
+	if (IS_ERR(folio))
+		return false;
+	found = folio_test_uptodate(folio);
+	if (found)
+		memcpy_from_page(byte, folio_file_page(folio, index),
+				 offset_in_page(vaddr), 1);
+	folio_put(folio);
+	return found;
 }
 
 /**

@@ -42,10 +42,34 @@ static bool enter_slot(struct uprobe_thread *ut, struct uprobe_site *site,
 	return slot;
 }
 
+/*
+ * A debugger has its own breakpoint there, or has written another instruction:
+ * then it goes on with that when uprobe_sync() has done away with the site.
+ */
+static bool is_altered(struct uprobe_thread *ut, struct uprobe_site *site,
+		       struct pt_regs *regs)
+{
+	switch (READ_ONCE(site->text)) {
+	case TEXT_TRAPPED:
+		uprobe_trap(ut, site->vaddr, regs);
+		return true;
+	case TEXT_CHANGED:
+		uprobe_interrupted(ut, site->vaddr, regs);
+		return true;
+	case TEXT_INTACT:
+		break;
+	}
+	return false;
+}
+
 /* In task context. Takes the caller's reference to the site. */
 static void execute(struct uprobe_thread *ut, struct uprobe_site *site,
 		    struct pt_regs *regs)
 {
+	if (is_altered(ut, site, regs)) {
+		uprobe_site_put(site);
+		return;
+	}
 	if (arch_uprobe_emulate(&site->arch, regs, site->vaddr)) {
 		uprobe_site_put(site);
 		return;
@@ -155,6 +179,11 @@ void uprobe_handle_hit(struct uprobe_thread *ut, struct pt_regs *regs)
 	instruction_pointer_set(regs, vaddr);
 	if (!arch_uprobe_fits(&site->arch, regs)) {
 		uprobe_site_abandon(site);
+		uprobe_site_put(site);
+		return;
+	}
+	/* another instruction: it traps until uprobe_sync() has been here */
+	if (READ_ONCE(site->text) == TEXT_CHANGED) {
 		uprobe_site_put(site);
 		return;
 	}

@@ -21,6 +21,7 @@
  *	call.c		entries that wait for their return
  *	step.c		the displaced instruction under the trap flag
  *	interrupt.c	a thread is interrupted in a slot
+ *	debugger.c	a debugger reads and writes where sites are
  *	task.c		what a thread carries along; work before user mode
  *
  * Lock order, outermost first:
@@ -35,7 +36,8 @@
  *	      uprobe_space::tree_lock		the ordered sites of a space
  *	      uprobes_state::lock		the dirty range of an mm
  *
- * Everything in a space changes under mmap_lock held for writing. A hit looks
+ * Everything in a space changes under mmap_lock held for writing, but for what
+ * a debugger writes over a site (debugger.c). A hit looks
  * its site up under RCU. Consumers are walked and called inside an RCU section
  * in the trap and inside an RCU tasks trace section in task context: their
  * memory and uprobes are freed after a grace period of both, and what may wait
@@ -155,6 +157,18 @@ struct uprobe_space {
 };
 
 /**
+ * enum uprobe_text - what the program has where a site is
+ * @TEXT_INTACT: the displaced instruction
+ * @TEXT_TRAPPED: the same with a breakpoint over it, which isn't ours
+ * @TEXT_CHANGED: something else: the site has to go, or to be decoded anew
+ */
+enum uprobe_text {
+	TEXT_INTACT,
+	TEXT_TRAPPED,
+	TEXT_CHANGED,
+};
+
+/**
  * struct uprobe_site - a breakpoint in one address space
  * @ref: one for the index, one for each thread that stands on the site
  * @hash: in uprobe_space::table
@@ -177,6 +191,10 @@ struct uprobe_space {
  *	nops and jumps where they lead; 0 if the instruction takes more than
  *	that. Written under mmap_lock.
  * @arch: the displaced instruction, decoded for this address space
+ * @byte: what the program has at @vaddr: the first byte of the instruction,
+ *	or what a debugger has written. Written under mmap_lock held for
+ *	writing, or for reading and uprobe_space::tree_lock.
+ * @text: and what that makes of the instruction. Written like @byte.
  * @rcu: frees it
  */
 struct uprobe_site {
@@ -196,8 +214,18 @@ struct uprobe_site {
 	unsigned long		slot;
 	unsigned long		next;
 	struct arch_uprobe	arch;
+	u8			byte;
+	enum uprobe_text	text;
 	struct rcu_head		rcu;
 };
+
+/* What the first byte says, if the rest of the instruction is unchanged. */
+static inline enum uprobe_text uprobe_text_of(const struct uprobe_site *site)
+{
+	if (site->byte == site->arch.insn[0])
+		return TEXT_INTACT;
+	return site->byte == UPROBE_BREAKPOINT ? TEXT_TRAPPED : TEXT_CHANGED;
+}
 
 /**
  * struct uprobe_table - the hash of the sites of one address space
@@ -268,6 +296,18 @@ enum uprobe_step {
 	STEP_EXECUTE,
 	STEP_RUNNING,
 	STEP_DONE,
+};
+
+/**
+ * enum uprobe_trap - has the thread met a debugger's breakpoint at a site?
+ * @TRAP_NONE: no
+ * @TRAP_SENT: it has been sent the SIGTRAP for it
+ * @TRAP_SEEN: which the debugger, or whoever it is for, is getting
+ */
+enum uprobe_trap {
+	TRAP_NONE,
+	TRAP_SENT,
+	TRAP_SEEN,
 };
 
 /* So many pages may be found unreadable before a gather takes what it gets. */
@@ -356,6 +396,9 @@ struct uprobe_opening {
  * @arch: what the architecture saved for the step
  * @interrupted: instructions that it will go on with without another hit
  * @nr_interrupted: how many
+ * @trap: has it met a debugger's breakpoint at a site?
+ * @trap_vaddr: if so: where; the consumers have been told
+ * @trap_sp: and with which stack pointer
  * @list: room for the deliveries of a hit
  * @room: for so many
  * @buffer: room for what they gather, in task context
@@ -383,6 +426,9 @@ struct uprobe_thread {
 	struct arch_uprobe_task	arch;
 	struct uprobe_interruption *interrupted;
 	unsigned int		nr_interrupted;
+	enum uprobe_trap	trap;
+	unsigned long		trap_vaddr;
+	unsigned long		trap_sp;
 	struct uprobe_delivery	*list;
 	unsigned int		room;
 	void			*buffer;
@@ -566,6 +612,8 @@ int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
 int uprobe_text_set_breakpoint(struct mm_struct *mm, unsigned long vaddr,
 			       u8 old);
 int uprobe_text_restore(struct mm_struct *mm, unsigned long vaddr, u8 old);
+bool uprobe_text_in_file(struct vm_area_struct *vma, unsigned long vaddr,
+			 u8 *byte);
 
 /* semaphore.c */
 void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm);
@@ -633,10 +681,17 @@ bool uprobe_fault_in(struct uprobe_thread *ut);
 /* interrupt.c */
 void uprobe_interrupted(struct uprobe_thread *ut, unsigned long vaddr,
 			struct pt_regs *regs);
+void uprobe_remember(struct uprobe_thread *ut, unsigned long vaddr,
+		     unsigned long sp);
 void uprobe_inherit_interruptions(struct uprobe_thread *child,
 				  const struct uprobe_thread *parent);
 void uprobe_forget_interruptions(struct uprobe_thread *ut);
 void uprobe_resume(struct uprobe_thread *ut, struct pt_regs *regs);
+
+/* debugger.c */
+void uprobe_trap(struct uprobe_thread *ut, unsigned long vaddr,
+		 struct pt_regs *regs);
+bool uprobe_back_from_trap(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* step.c */
 void uprobe_step_start(struct uprobe_thread *ut, struct uprobe_site *site,

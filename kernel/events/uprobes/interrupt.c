@@ -133,23 +133,20 @@ static void forget_oldest(struct uprobe_thread *ut)
 }
 
 /**
- * uprobe_interrupted - an instruction is to be gone on with later
+ * uprobe_remember - the thread may come back to an instruction
  * @ut: the current thread
  * @vaddr: its address; it has been hit and isn't executed
- * @regs: the registers that it will go on with
+ * @sp: the stack pointer that the thread will have there
  *
  * Without memory it will be hit once more.
  *
- * Context: task context before the return to user mode; may sleep.
+ * Context: task context, may sleep.
  */
-void uprobe_interrupted(struct uprobe_thread *ut, unsigned long vaddr,
-			struct pt_regs *regs)
+void uprobe_remember(struct uprobe_thread *ut, unsigned long vaddr,
+		     unsigned long sp)
 {
-	unsigned long sp = user_stack_pointer(regs);
 	struct uprobe_interruption *i;
 
-	ut->resumes = true;
-	set_thread_flag(TIF_UPROBE);
 	if (*find(ut, vaddr, sp))
 		return;
 	i = kmalloc(sizeof(*i), GFP_KERNEL);
@@ -159,6 +156,22 @@ void uprobe_interrupted(struct uprobe_thread *ut, unsigned long vaddr,
 	ut->interrupted = i;
 	if (++ut->nr_interrupted > MAX_INTERRUPTIONS)
 		forget_oldest(ut);
+}
+
+/**
+ * uprobe_interrupted - an instruction is to be gone on with later
+ * @ut: the current thread
+ * @vaddr: its address; it has been hit and isn't executed
+ * @regs: the registers that it will go on with
+ *
+ * Context: task context before the return to user mode; may sleep.
+ */
+void uprobe_interrupted(struct uprobe_thread *ut, unsigned long vaddr,
+			struct pt_regs *regs)
+{
+	ut->resumes = true;
+	set_thread_flag(TIF_UPROBE);
+	uprobe_remember(ut, vaddr, user_stack_pointer(regs));
 }
 
 /**
@@ -212,6 +225,10 @@ bool uprobe_deny_signal(void)
 
 	if (!ut)
 		return false;
+	if (ut->trap == TRAP_SENT) {
+		ut->trap = TRAP_SEEN;
+		set_thread_flag(TIF_UPROBE);
+	}
 	if (ut->site) {
 		uprobe_step_abort(ut, regs);
 		return false;
@@ -259,6 +276,8 @@ void uprobe_resume(struct uprobe_thread *ut, struct pt_regs *regs)
 	struct uprobe_interruption **link;
 	unsigned long vaddr = instruction_pointer(regs);
 
+	if (ut->trap == TRAP_SEEN && uprobe_back_from_trap(ut, regs))
+		return;
 	if (!ut->resumes)
 		return;
 	ut->resumes = false;

@@ -310,10 +310,18 @@ static void renew_site(struct uprobe_site *site)
 		return;
 	}
 	uprobe_slot_check(site);
-	/* madvise() and truncation take the copied page away */
-	if (uprobe_text_read(mm, site->vaddr, &byte, 1) == 1 &&
-	    byte != UPROBE_BREAKPOINT &&
-	    uprobe_text_set_breakpoint(mm, site->vaddr, site->arch.insn[0]))
+	/* a debugger may have written, and written back */
+	WRITE_ONCE(site->text, uprobe_text_of(site));
+	if (uprobe_text_read(mm, site->vaddr, &byte, 1) != 1 ||
+	    byte == UPROBE_BREAKPOINT)
+		return;
+	/*
+	 * madvise() and truncation have taken the copied page away, and what a
+	 * debugger had written there
+	 */
+	site->byte = byte;
+	WRITE_ONCE(site->text, TEXT_INTACT);
+	if (uprobe_text_set_breakpoint(mm, site->vaddr, byte))
 		uprobe_site_remove(site);
 }
 

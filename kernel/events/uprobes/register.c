@@ -397,9 +397,12 @@ void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma)
 	unsigned long vaddr = uprobe_vaddr_of(vma, uprobe->offset);
 	struct mm_struct *mm = vma->vm_mm;
 	struct uprobe_site *site;
+	int err;
 
-	if (uprobe_site_install(uprobe, vma, vaddr)) {
-		uprobe_count(uprobe, mm, UPROBE_MISSED_INSTALL);
+	err = uprobe_site_install(uprobe, vma, vaddr);
+	if (err) {
+		if (err != -EAGAIN)
+			uprobe_count(uprobe, mm, UPROBE_MISSED_INSTALL);
 		return;
 	}
 	site = uprobe_site_get(mm, vaddr);

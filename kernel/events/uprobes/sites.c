@@ -88,6 +88,9 @@ static int take_breakpoint_away(struct uprobe_site *site)
 	struct mm_struct *mm = site->space->mm;
 	unsigned long vaddr = site->vaddr;
 
+	/* a debugger's stays */
+	if (site->byte == UPROBE_BREAKPOINT)
+		return 0;
 	if (!uprobe_site_matches(site, vma_lookup(mm, vaddr))) {
 		vaddr = find_moved(site);
 		if (!vaddr)
@@ -95,7 +98,7 @@ static int take_breakpoint_away(struct uprobe_site *site)
 		/* the place may be wanted there, too */
 		uprobe_mark(mm, vaddr, vaddr + 1);
 	}
-	return uprobe_text_restore(mm, vaddr, site->arch.insn[0]);
+	return uprobe_text_restore(mm, vaddr, site->byte);
 }
 
 static void remove_site(struct uprobe_site *site)
@@ -257,6 +260,13 @@ void uprobe_site_abandon(struct uprobe_site *site)
 
 /* ---- making a site ------------------------------------------------------ */
 
+/* What the program executes at a site, seen through anybody's breakpoint. */
+static u8 first_byte(const struct uprobe_site *site)
+{
+	return site->byte == UPROBE_BREAKPOINT ? site->arch.insn[0] :
+						 site->byte;
+}
+
 /*
  * What stands in memory, seen through the breakpoints of other sites. Memory
  * and not the file is what the process would execute: it may have relocations
@@ -272,7 +282,7 @@ static int read_insn(struct uprobe_site *site, u8 *bytes, size_t len)
 	n = uprobe_text_read(site->space->mm, site->vaddr, bytes, len);
 	while ((other = uprobe_site_first(site->space, at)) &&
 	       other->vaddr < end) {
-		bytes[other->vaddr - site->vaddr] = other->arch.insn[0];
+		bytes[other->vaddr - site->vaddr] = first_byte(other);
 		at = other->vaddr + 1;
 	}
 	return n;
@@ -295,9 +305,9 @@ bool uprobe_site_is_intact(struct uprobe_site *site)
 
 	if (read_insn(site, bytes, site->arch.len) < site->arch.len)
 		return false;
-	return (bytes[0] == UPROBE_BREAKPOINT ||
-		bytes[0] == site->arch.insn[0]) &&
-	       !memcmp(bytes + 1, site->arch.insn + 1, site->arch.len - 1);
+	if (bytes[0] == UPROBE_BREAKPOINT)
+		bytes[0] = first_byte(site);
+	return !memcmp(bytes, site->arch.insn, site->arch.len);
 }
 
 static struct uprobe_site *alloc_site(struct uprobe_space *space,
@@ -315,20 +325,46 @@ static struct uprobe_site *alloc_site(struct uprobe_space *space,
 }
 
 /*
+ * Somebody has put a breakpoint there before: a debugger, or the program itself.
+ * Unless it is one of ours that mremap() has moved, and nobody has come to
+ * uprobe_sync() yet; which will try again, then.
+ */
+static int look_under_breakpoint(struct uprobe_site *site,
+				 struct vm_area_struct *vma,
+				 const struct uprobe *uprobe, u8 *byte)
+{
+	if (uprobe_is_dirty(vma->vm_mm)) {
+		uprobe_mark(vma->vm_mm, site->vaddr, site->vaddr + 1);
+		return -EAGAIN;
+	}
+	if (uprobe && uprobe->nr_bytes)
+		*byte = uprobe->bytes[0];
+	else
+		uprobe_text_in_file(vma, site->vaddr, byte);
+	return 0;
+}
+
+/*
  * What can't be read, because the instruction reaches into a mapping that
  * hasn't come yet, is taken from the file.
  */
-static int prepare(struct uprobe_site *site, const struct uprobe *uprobe)
+static int prepare(struct uprobe_site *site, struct vm_area_struct *vma,
+		   const struct uprobe *uprobe)
 {
 	u8 bytes[UPROBE_MAX_INSN] = {};
 	const char *reason;
-	int n, err;
+	int n, err = 0;
 
 	if (uprobe)
 		memcpy(bytes, uprobe->bytes, sizeof(bytes));
 	n = read_insn(site, bytes, sizeof(bytes));
 	if (n < 0)
 		return n;
+	site->byte = bytes[0];
+	if (bytes[0] == UPROBE_BREAKPOINT)
+		err = look_under_breakpoint(site, vma, uprobe, &bytes[0]);
+	if (err)
+		return err;
 	if (uprobe)
 		n = max_t(int, n, uprobe->nr_bytes);
 	err = arch_uprobe_analyze(&site->arch, bytes, n,
@@ -336,6 +372,11 @@ static int prepare(struct uprobe_site *site, const struct uprobe *uprobe)
 				  &reason);
 	if (err)
 		return err;
+	site->text = uprobe_text_of(site);
+	/* whose first byte it was is known only if the rest is the file's */
+	if (uprobe && uprobe->nr_bytes && site->text == TEXT_TRAPPED &&
+	    memcmp(bytes + 1, uprobe->bytes + 1, site->arch.len - 1))
+		return -EILSEQ;
 	site->next = arch_uprobe_next(&site->arch, site->vaddr);
 	return uprobe_slot_alloc(site);
 }
@@ -343,11 +384,12 @@ static int prepare(struct uprobe_site *site, const struct uprobe *uprobe)
 /* The index knows the site before a thread can trap there. */
 static int put_in_place(struct uprobe_site *site)
 {
-	int err;
+	int err = 0;
 
 	uprobe_index_add(site);
-	err = uprobe_text_set_breakpoint(site->space->mm, site->vaddr,
-					 site->arch.insn[0]);
+	if (site->text == TEXT_INTACT)
+		err = uprobe_text_set_breakpoint(site->space->mm, site->vaddr,
+						 site->byte);
 	if (err) {
 		refcount_inc(&site->ref);
 		unpublish(site);
@@ -357,8 +399,7 @@ static int put_in_place(struct uprobe_site *site)
 
 /*
  * @uprobe: whose place it is, NULL for a return site. Text that was changed in
- * this process (by a debugger's breakpoint, or by itself) isn't what the
- * probe was meant for.
+ * this process isn't what the probe was meant for.
  */
 static struct uprobe_site *make_site(struct vm_area_struct *vma,
 				     unsigned long vaddr,
@@ -373,7 +414,7 @@ static struct uprobe_site *make_site(struct vm_area_struct *vma,
 		return ERR_PTR(-ENOMEM);
 	site->inode = file_inode(vma->vm_file);
 	site->offset = uprobe_offset_of(vma, vaddr);
-	err = prepare(site, uprobe);
+	err = prepare(site, vma, uprobe);
 	if (!err && uprobe && uprobe->nr_bytes &&
 	    site->arch.insn[0] != uprobe->bytes[0])
 		err = -EILSEQ;
@@ -409,8 +450,9 @@ static struct uprobe_site *find_current(struct vm_area_struct *vma,
  * Context: mmap_lock held for writing. May sleep.
  * The caller asks the consumers once more afterwards (uprobe_place()).
  *
- * Return: 0 (also if it was there), -EOPNOTSUPP or -EILSEQ if the instruction
- * can't be probed in this process, -ENOMEM and the like.
+ * Return: 0 (also if it was there), -EAGAIN if uprobe_sync() will come back to
+ * it, -EOPNOTSUPP or -EILSEQ if the instruction can't be probed in this process,
+ * -ENOMEM and the like.
  */
 int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 			unsigned long vaddr)
@@ -550,6 +592,8 @@ static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
 	site->is_return = from->is_return;
 	site->arch = from->arch;
 	site->next = arch_uprobe_next(&site->arch, site->vaddr);
+	site->byte = from->byte;
+	site->text = from->text;
 	err = uprobe_slot_clone(site, from);
 	if (err) {
 		uprobe_site_put(site);

@@ -246,7 +246,8 @@ static __always_inline bool leave_quickly(struct uprobe_thread *ut,
 	site = call->site;
 	/* pairs with take_slot(): the slot is filled */
 	next = smp_load_acquire(&site->next);
-	if (READ_ONCE(site->uprobe) || !next || arch_uprobe_is_stepped(regs) ||
+	if (READ_ONCE(site->uprobe) || READ_ONCE(site->text) != TEXT_INTACT ||
+	    !next || arch_uprobe_is_stepped(regs) ||
 	    arch_uprobe_has_returned(call->pub.sp, vaddr, regs) != 1 ||
 	    (call->next && call->next->pub.sp == call->pub.sp))
 		return false;
@@ -284,7 +285,8 @@ static __always_inline enum uprobe_step pass(struct uprobe_thread *ut,
 {
 	struct uprobe_site *site = uprobe_site_find(space, vaddr);
 
-	if (unlikely(!site || !arch_uprobe_fits(&site->arch, regs)))
+	if (unlikely(!site || READ_ONCE(site->text) != TEXT_INTACT ||
+		     !arch_uprobe_fits(&site->arch, regs)))
 		return STEP_HIT;
 	if (unlikely(ut->nr_timed))
 		ut->hit_time = ktime_get_ns();

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -432,25 +434,28 @@ static UNUSED long smaps_kb(int pid, const void *address, const char *field)
 	return kb;
 }
 
-/* How many bytes of the mapping that covers @address differ from its file; -1: can't say. */
+/*
+ * How many bytes of the mapping that covers @address differ from its file; -1: can't say. Not read through
+ * /proc/PID/mem, which doesn't show breakpoints.
+ */
 static UNUSED long text_differs(int pid, const void *address)
 {
 	unsigned char *memory, *file;
 	struct place place;
+	struct iovec to, from;
 	long differs = -1;
 	size_t len;
-	char path[64];
-	int mem, fd;
+	int fd;
 
 	if (!find_place(pid, address, &place))
 		return -1;
 	len = place.end - place.start;
 	memory = (unsigned char *)calloc(2, len);
 	file = memory + len;
-	sprintf(path, "/proc/%d/mem", pid);
-	mem = open(path, O_RDONLY | O_CLOEXEC);
+	to = (struct iovec){ memory, len };
+	from = (struct iovec){ (void *)place.start, len };
 	fd = open(place.path, O_RDONLY | O_CLOEXEC);
-	if (mem >= 0 && fd >= 0 && pread(mem, memory, len, place.start) == (ssize_t)len &&
+	if (fd >= 0 && syscall(SYS_process_vm_readv, (long)pid, &to, 1L, &from, 1L, 0L) == (long)len &&
 	    pread(fd, file, len, place.offset - ((uintptr_t)address - place.start)) > 0) {
 		size_t i;
 
@@ -458,7 +463,6 @@ static UNUSED long text_differs(int pid, const void *address)
 		for (i = 0; i < len; i++)
 			differs += memory[i] != file[i];
 	}
-	close(mem);
 	close(fd);
 	free(memory);
 	return differs;
