@@ -65,8 +65,6 @@ enum trace_uprobe_error {
 	TRACE_UPROBE_ERR_PAST_END,
 	TRACE_UPROBE_ERR_RETURN_ONLY,
 	TRACE_UPROBE_ERR_WORD_TYPE,
-	TRACE_UPROBE_ERR_REFUSED,
-	TRACE_UPROBE_ERR_NOT_CODE,
 	TRACE_UPROBE_ERR_END,
 };
 
@@ -310,6 +308,8 @@ int trace_uprobe_parse_args(const struct trace_uprobe_command *cmd,
 void trace_uprobe_complain(const struct trace_uprobe_command *cmd, int word,
 			   int column, int error);
 void trace_uprobe_complain_line(const char *line, int column, int error);
+void trace_uprobe_complain_place(const char *line, int column,
+				 const char *why);
 
 /* trace_uprobe_event.c */
 struct trace_uprobe *trace_uprobe_of_devent(struct dyn_event *ev);

@@ -27,8 +27,6 @@ static const char *own_texts[] = {
 	OWN(PAST_END)	= "Offset is past the end of the file",
 	OWN(RETURN_ONLY) = "$latency is only for return events",
 	OWN(WORD_TYPE)	= "$latency is a 64-bit integer: u64, s64 or x64",
-	OWN(REFUSED)	= "The instruction at this offset can't be probed",
-	OWN(NOT_CODE)	= "There is no valid instruction at this offset",
 };
 
 static_assert(ARRAY_SIZE(own_texts) ==
@@ -64,6 +62,45 @@ void trace_uprobe_complain_line(const char *line, int column, int error)
 {
 	tracing_log_err(NULL, SUBSYSTEM, line, own_texts,
 			error - TRACE_UPROBE_ERR_FIRST, column);
+}
+
+/*
+ * error_log keeps an array of texts and a number, and looks at them when it is
+ * read. The core has a text of its own for each reason, which gets its place in
+ * an array when it is first needed. event_mutex.
+ */
+static const char *place_texts[32];
+
+static int number_of(const char *text)
+{
+	int i;
+
+	lockdep_assert_held(&event_mutex);
+	for (i = 0; i < ARRAY_SIZE(place_texts) && place_texts[i]; i++) {
+		if (place_texts[i] == text)
+			return i;
+	}
+	if (WARN_ON_ONCE(i == ARRAY_SIZE(place_texts)))
+		return -ENOSPC;
+	place_texts[i] = text;
+	return i;
+}
+
+/**
+ * trace_uprobe_complain_place - put what the core says of a place into error_log
+ * @line: the command
+ * @column: where the offset begins
+ * @why: constant text of the core
+ *
+ * Context: event_mutex held.
+ */
+void trace_uprobe_complain_place(const char *line, int column, const char *why)
+{
+	int number = number_of(why);
+
+	if (number >= 0)
+		tracing_log_err(NULL, SUBSYSTEM, line, place_texts, number,
+				column);
 }
 
 static void complain_own(const struct trace_uprobe_command *cmd, int word,

@@ -25,13 +25,12 @@ static LIST_HEAD(unsettled);
  * A local event has no command, and its owner may be anybody: error_log is
  * the administrator's.
  */
-static void explain(struct trace_uprobe *tu, int ret)
+static void explain(struct trace_uprobe *tu, const char *why)
 {
 	char *line;
 	int column;
 
-	if (trace_uprobe_is_local(tu) ||
-	    (ret != -EOPNOTSUPP && ret != -EILSEQ))
+	if (trace_uprobe_is_local(tu))
 		return;
 	line = kasprintf(GFP_KERNEL, "%c:%s/%s %s:0x%lx",
 			 tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p',
@@ -40,9 +39,7 @@ static void explain(struct trace_uprobe *tu, int ret)
 	if (!line)
 		return;
 	column = strrchr(line, ':') + 1 - line;
-	trace_uprobe_complain_line(line, column, ret == -EILSEQ ?
-				   TRACE_UPROBE_ERR_NOT_CODE :
-				   TRACE_UPROBE_ERR_REFUSED);
+	trace_uprobe_complain_place(line, column, why);
 	kfree(line);
 }
 
@@ -56,14 +53,16 @@ static void explain(struct trace_uprobe *tu, int ret)
 int trace_uprobe_install(struct trace_uprobe *tu)
 {
 	struct uprobe *uprobe;
+	const char *why;
 
 	lockdep_assert_held(&event_mutex);
 	trace_uprobe_settle(tu);
 	tu->consumer.targeted = !trace_uprobe_wants_all(&tu->tp);
-	uprobe = uprobe_register(trace_uprobe_inode(tu), tu->offset,
-				 tu->ref_ctr_offset, &tu->consumer);
+	uprobe = uprobe_register_why(trace_uprobe_inode(tu), tu->offset,
+				     tu->ref_ctr_offset, &tu->consumer, &why);
 	if (IS_ERR(uprobe)) {
-		explain(tu, PTR_ERR(uprobe));
+		if (why)
+			explain(tu, why);
 		return PTR_ERR(uprobe);
 	}
 	tu->uprobe = uprobe;

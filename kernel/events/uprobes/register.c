@@ -543,42 +543,45 @@ static int check_place(struct inode *inode, loff_t offset,
 	return 0;
 }
 
-static int analyze(const struct uprobe *uprobe, bool is_64bit)
+static int analyze(const struct uprobe *uprobe, bool is_64bit,
+		   const char **why)
 {
 	struct arch_uprobe arch;
-	const char *reason;
 
 	return arch_uprobe_analyze(&arch, uprobe->bytes, uprobe->nr_bytes,
-				   is_64bit, &reason);
+				   is_64bit, why);
 }
 
 /*
  * Whether the instruction can be probed is a matter of each address space and
  * its mode; refused here is what the file's own mode, or none, can have.
  */
-static int check_insn(const struct uprobe *uprobe)
+static int check_insn(const struct uprobe *uprobe, const char **why)
 {
 	bool is_64bit = IS_ENABLED(CONFIG_64BIT) &&
 			uprobe->elf_class != ELFCLASS32;
+	const char *in_other_mode;
 	int err;
 
 	if (!uprobe->nr_bytes)
 		return 0;
-	err = analyze(uprobe, is_64bit);
+	err = analyze(uprobe, is_64bit, why);
 	if (err && !uprobe->elf_class && IS_ENABLED(CONFIG_COMPAT) &&
-	    !analyze(uprobe, false))
+	    !analyze(uprobe, false, &in_other_mode))
 		err = 0;
 	return err;
 }
 
 /**
- * uprobe_register - make someone a consumer of a place
+ * uprobe_register_why - make someone a consumer of a place, or say why not
  * @inode: the file, which the caller keeps (with its mount) until it has
  *	unregistered
  * @offset: of an instruction, in bytes from the start of the file
  * @ref_ctr_offset: where the file has a counter (unsigned short) that says
  *	how many listen, or 0. It belongs to this consumer alone.
  * @uc: the consumer, zeroed but for its callbacks
+ * @why: set to a constant text that tells the user why the place can't be
+ *	probed, or to NULL
  *
  * The processes that map the file now get their sites before this returns; the
  * others when they map it. A process in which the place can't be probed is
@@ -589,12 +592,15 @@ static int check_insn(const struct uprobe *uprobe)
  * that can't be read through the page cache, -EOPNOTSUPP and -EILSEQ for an
  * instruction that can't be probed, -ENOMEM, -EINTR.
  */
-struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
-			       loff_t ref_ctr_offset,
-			       struct uprobe_consumer *uc)
+struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
+				   loff_t ref_ctr_offset,
+				   struct uprobe_consumer *uc,
+				   const char **why)
 {
 	struct uprobe *uprobe;
 	int err;
+
+	*why = NULL;
 
 	if (!uc->handler && !uc->gather && !uc->commit &&
 	    !uprobe_consumer_is_returner(uc))
@@ -605,7 +611,7 @@ struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
 	uprobe = uprobe_registry_get(inode, offset);
 	if (IS_ERR(uprobe))
 		return uprobe;
-	err = check_insn(uprobe);
+	err = check_insn(uprobe, why);
 	if (!err && uc->target)
 		err = uprobe_target_get(uc->target);
 	if (err) {
@@ -626,6 +632,24 @@ struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
 		return ERR_PTR(err);
 	}
 	return uprobe;
+}
+
+/**
+ * uprobe_register - make someone a consumer of a place
+ * @inode: see uprobe_register_why() for all of this
+ * @offset: of an instruction
+ * @ref_ctr_offset: of its counter
+ * @uc: the consumer
+ *
+ * Return: a handle, or an ERR_PTR.
+ */
+struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
+			       loff_t ref_ctr_offset,
+			       struct uprobe_consumer *uc)
+{
+	const char *why;
+
+	return uprobe_register_why(inode, offset, ref_ctr_offset, uc, &why);
 }
 EXPORT_SYMBOL_GPL(uprobe_register);
 

@@ -22,19 +22,21 @@
 
 #include "internal.h"
 
+#define REFUSED(why)	"The instruction can't be probed: " why
+
 static const char *const reasons[UPROBE_NR_VERDICTS] = {
-	[VERDICT_SYSCALL]	= "system call instruction",
-	[VERDICT_INTERRUPT]	= "software interrupt, or return from one",
-	[VERDICT_UNDEFINED]	= "undefined instruction that a hypervisor understands",
-	[VERDICT_PRIVILEGED]	= "privileged instruction",
-	[VERDICT_PORT]		= "port input or output",
-	[VERDICT_FAR]		= "far jump, call or return",
-	[VERDICT_STACK_SEGMENT]	= "load of the stack segment register",
-	[VERDICT_TRANSACTION]	= "start of a memory transaction",
-	[VERDICT_VIRTUAL]	= "call to a hypervisor",
-	[VERDICT_ENCLAVE]	= "entry into an enclave",
-	[VERDICT_REX2_BRANCH]	= "branch with a REX2 prefix",
-	[VERDICT_SHORT_BRANCH]	= "branch with an operand size prefix",
+	[VERDICT_SYSCALL]	= REFUSED("system call instruction"),
+	[VERDICT_INTERRUPT]	= REFUSED("software interrupt, or return from one"),
+	[VERDICT_UNDEFINED]	= REFUSED("undefined instruction that a hypervisor understands"),
+	[VERDICT_PRIVILEGED]	= REFUSED("privileged instruction"),
+	[VERDICT_PORT]		= REFUSED("port input or output"),
+	[VERDICT_FAR]		= REFUSED("far jump, call or return"),
+	[VERDICT_STACK_SEGMENT]	= REFUSED("load of the stack segment register"),
+	[VERDICT_TRANSACTION]	= REFUSED("start of a memory transaction"),
+	[VERDICT_VIRTUAL]	= REFUSED("call to a hypervisor"),
+	[VERDICT_ENCLAVE]	= REFUSED("entry into an enclave"),
+	[VERDICT_REX2_BRANCH]	= REFUSED("branch with a REX2 prefix"),
+	[VERDICT_SHORT_BRANCH]	= REFUSED("branch with an operand size prefix"),
 };
 
 static bool has_lock(const struct insn *insn)
@@ -295,7 +297,7 @@ static int refuse(enum uprobe_verdict verdict, const char **reason)
 		*reason = reasons[verdict];
 		return -EOPNOTSUPP;
 	}
-	*reason = "not a valid instruction";
+	*reason = REFUSED("not a valid instruction");
 	return -EILSEQ;
 }
 
@@ -314,8 +316,8 @@ static void note_rip_operand(struct arch_uprobe *au, struct insn *insn)
  * @len: how many bytes there are; at the end of a file fewer than
  *	UPROBE_MAX_INSN
  * @is_64bit: the mode of the code
- * @reason: if it can't be probed, set to a constant text that says why, fit to
- *	be shown behind a colon; else NULL
+ * @reason: if it can't be probed, set to a constant text that tells the user
+ *	why; else NULL
  *
  * Context: any; pure.
  * Return: 0; -EOPNOTSUPP for an instruction that is refused; -EILSEQ if there
@@ -338,7 +340,7 @@ int arch_uprobe_analyze(struct arch_uprobe *au, const u8 *bytes, size_t len,
 
 	err = decode(&insn, au, len);
 	if (err == -ENODATA && len < MAX_INSN_SIZE) {
-		*reason = "the file ends inside the instruction";
+		*reason = REFUSED("the file ends inside the instruction");
 		return -EILSEQ;
 	}
 	verdict = err ? VERDICT_INVALID : judge(au, &insn);
