@@ -567,6 +567,7 @@ void uprobe_mark(struct mm_struct *mm, unsigned long start, unsigned long end);
 void uprobe_mark_all(struct mm_struct *mm);
 void uprobe_mark_areas(struct mm_struct *mm);
 bool uprobe_is_dirty(const struct mm_struct *mm);
+bool uprobe_awaits_sync(struct mm_struct *mm);
 
 /*
  * A site has gone, or no call returns there any more. Pairs with

@@ -160,6 +160,25 @@ bool uprobe_is_dirty(const struct mm_struct *mm)
 	       (space && READ_ONCE(space->inherited));
 }
 
+/**
+ * uprobe_awaits_sync - may a breakpoint of ours stand where no site is?
+ * @mm: any
+ *
+ * After mremap() and the like, until uprobe_sync() has come by. What that one is
+ * working on does not count, or it would wait for itself.
+ *
+ * Context: mmap_lock held for writing.
+ * Return: true if so.
+ */
+bool uprobe_awaits_sync(struct mm_struct *mm)
+{
+	struct uprobes_state *state = &mm->uprobes_state;
+
+	guard(spinlock)(&state->lock);
+	return state->dirty_start < state->dirty_end ||
+	       (state->space && state->space->inherited);
+}
+
 static bool has_sites(struct uprobe_space *space, unsigned long start,
 		      unsigned long end)
 {
@@ -418,8 +437,12 @@ void uprobe_sync(struct mm_struct *mm)
 		check_sites(space, 0, ULONG_MAX);
 		WRITE_ONCE(space->inherited, false);
 	}
-	while (take_dirty(mm, &start, &end))
+	while (take_dirty(mm, &start, &end)) {
 		sync_range(mm, start, end);
+		/* what it can't read any more is left to those who share the mm */
+		if (fatal_signal_pending(current))
+			break;
+	}
 
 	space = mm->uprobes_state.space;
 	if (space) {

@@ -21,6 +21,7 @@
 #include <linux/oom.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
@@ -400,6 +401,11 @@ void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma)
 	int err;
 
 	err = uprobe_site_install(uprobe, vma, vaddr);
+	if (err && mm == current->mm && fatal_signal_pending(current)) {
+		/* it can't read, and won't come by; who shares the mm may */
+		uprobe_mark(mm, vaddr, vaddr + 1);
+		return;
+	}
 	if (err) {
 		if (err != -EAGAIN)
 			uprobe_count(uprobe, mm, UPROBE_MISSED_INSTALL);

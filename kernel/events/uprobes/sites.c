@@ -333,7 +333,7 @@ static int look_under_breakpoint(struct uprobe_site *site,
 				 struct vm_area_struct *vma,
 				 const struct uprobe *uprobe, u8 *byte)
 {
-	if (uprobe_is_dirty(vma->vm_mm)) {
+	if (uprobe_awaits_sync(vma->vm_mm)) {
 		uprobe_mark(vma->vm_mm, site->vaddr, site->vaddr + 1);
 		return -EAGAIN;
 	}
