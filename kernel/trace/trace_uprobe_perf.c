@@ -110,14 +110,12 @@ bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm)
 
 /*
  * Is the probe installed already wherever @event needs it? An event that
- * fork inherits belongs to a child whose sites fork copied; one that starts
- * with an exec finds its address space then.
+ * fork inherits belongs to a child whose sites fork copied.
  */
 static bool is_served(struct trace_uprobe_filter *users,
 		      struct perf_event *event)
 {
-	return event->parent || event->attr.enable_on_exec ||
-	       has_target(users, event->hw.target->mm);
+	return event->parent || has_target(users, event->hw.target->mm);
 }
 
 /* Return: whether sites may have to be made for it. */
@@ -166,8 +164,10 @@ static bool stays(struct trace_uprobe_filter *users, struct perf_event *event)
 {
 	struct mm_struct *mm = target_mm(event);
 
-	/* who has exited has taken its address space with it, or shared it */
-	return !mm || has_target(users, mm);
+	/* a process takes its address space with it, a thread leaves it behind */
+	if (!mm)
+		return !atomic_read(&event->hw.target->signal->live);
+	return has_target(users, mm);
 }
 
 /* Return: whether sites may have to go. */
@@ -431,7 +431,7 @@ static DEFINE_PER_CPU(struct output, outputs);
 
 /*
  * The sample is put together in front of the record, and copied from there. Interrupts
- * are off, since event_function_call() takes events away by one.
+ * are off.
  */
 static void write_sample(struct perf_event *event, const struct record *record,
 			 struct pt_regs *regs)
@@ -471,13 +471,19 @@ static bool all_are_simple(struct hlist_head *head)
 	return true;
 }
 
-static void submit_simply(const struct record *record, struct pt_regs *regs,
+/*
+ * The list stays what it was found to be: events come and go by an interrupt.
+ * Return: false if it has to go the long way, and nothing has been done.
+ */
+static bool submit_simply(const struct record *record, struct pt_regs *regs,
 			  struct hlist_head *head)
 {
 	struct perf_event *event;
 
-	perf_trace_buf_update(record->data, record->type);
 	guard(irqsave)();
+	if (!all_are_simple(head))
+		return false;
+	perf_trace_buf_update(record->data, record->type);
 	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
 		if (event->hw.state & PERF_HES_STOPPED)
 			continue;
@@ -485,6 +491,7 @@ static void submit_simply(const struct record *record, struct pt_regs *regs,
 		if (is_sampling_event(event))
 			write_sample(event, record, regs);
 	}
+	return true;
 }
 
 /**
@@ -501,9 +508,7 @@ void trace_uprobe_perf_record(struct trace_uprobe_hit *hit)
 	if (!head)
 		return;
 	record = make_record(hit);
-	if (all_are_simple(head))
-		submit_simply(&record, hit->regs, head);
-	else
+	if (!submit_simply(&record, hit->regs, head))
 		submit(&record, hit->regs, head);
 }
 

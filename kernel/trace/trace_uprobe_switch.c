@@ -256,8 +256,11 @@ static int start_perf(struct trace_probe *tp, void *unused)
 
 	trace_probe_set_flag(tp, TP_FLAG_PROFILE);
 	ret = was_on ? 0 : install_probes(tp);
-	if (ret)
-		forget_perf(tp);
+	if (!ret)
+		return 0;
+	forget_perf(tp);
+	/* perf frees its lists, and a hit of the first probe may be reading them */
+	synchronize_rcu();
 	return ret;
 }
 

@@ -239,6 +239,12 @@ int uprobe_mmap(struct vm_area_struct *vma)
 
 	if (!vma->vm_file)
 		return 0;
+	/*
+	 * mprotect() may have made it text just now, under mmap_lock alone: either a
+	 * registration sees that in list_mappings(), whose i_mmap_rwsem is the other
+	 * barrier, or its uprobe is seen here
+	 */
+	smp_mb();
 	if (uprobe_vma_is_text(vma))
 		affected = may_be_wanted(vma);
 	else

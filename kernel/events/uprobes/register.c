@@ -213,7 +213,11 @@ void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
 	struct uprobe_consumer *uc;
 
 	for_each_consumer(uc, uprobe) {
-		if (uc->count && uprobe_took(uc, epoch, takers))
+		if (!uc->count || !uprobe_took(uc, epoch, takers))
+			continue;
+		/* some of those who share a bit never heard of the process */
+		if (uc->bit != UPROBE_SHARED_BIT ||
+		    uprobe_consumer_wants(uc, current->mm))
 			uc->count(uc, what);
 	}
 }

@@ -130,7 +130,6 @@ static void add(struct uprobe_space *space, struct uprobe *uprobe,
 	sem->inode = uprobe->inode;
 	sem->offset = uc->ref_ctr_offset;
 	list_add(&sem->list, &space->semaphores);
-	try_increase(sem, space->mm);
 }
 
 static bool is_wanted(struct uprobe *uprobe, const struct uprobe_consumer *c,
@@ -158,7 +157,8 @@ static bool has_site(struct uprobe_space *space, const struct uprobe *uprobe)
 	return false;
 }
 
-static void remove_unwanted(struct uprobe_space *space, struct uprobe *uprobe)
+static void take_unwanted(struct uprobe_space *space, struct uprobe *uprobe,
+			  struct list_head *unwanted)
 {
 	struct uprobe_semaphore *sem, *next;
 
@@ -167,7 +167,7 @@ static void remove_unwanted(struct uprobe_space *space, struct uprobe *uprobe)
 			continue;
 		if (!is_wanted(uprobe, sem->uc, space->mm) ||
 		    !has_site(space, uprobe))
-			release(sem, space->mm);
+			list_move(&sem->list, unwanted);
 	}
 }
 
@@ -188,18 +188,29 @@ static void add_wanted(struct uprobe_space *space, struct uprobe *uprobe)
  * @uprobe: the uprobe
  * @mm: with a space; counters in it go up or down
  *
+ * The section of RCU is for the consumers. A counter's page may take its file's
+ * server as long as it likes, and the whole system would wait for the section.
+ *
  * Context: mmap_lock held for writing. May sleep.
  */
 void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm)
 {
 	struct uprobe_space *space = mm->uprobes_state.space;
+	struct uprobe_semaphore *sem, *next;
+	LIST_HEAD(unwanted);
 
 	mmap_assert_write_locked(mm);
 	rcu_read_lock_trace();
-	if (!list_empty(&space->semaphores))
-		remove_unwanted(space, uprobe);
+	take_unwanted(space, uprobe, &unwanted);
 	add_wanted(space, uprobe);
 	rcu_read_unlock_trace();
+
+	list_for_each_entry_safe(sem, next, &unwanted, list)
+		release(sem, mm);
+	list_for_each_entry(sem, &space->semaphores, list) {
+		if (sem->uprobe == uprobe && !sem->vaddr)
+			try_increase(sem, mm);
+	}
 }
 
 /**

@@ -147,9 +147,12 @@ static __always_inline bool tell(struct uprobe_thread *ut,
 static noinline bool nobody_wants(struct uprobe *uprobe, u64 epoch)
 {
 	struct uprobe_consumer *uc;
+	unsigned int nr = 0;
 
 	for_each_consumer(uc, uprobe) {
-		if (uc->since <= epoch && uprobe_wish_of(uc, NULL) != UPROBE_WISH_NONE)
+		if (++nr > UPROBE_MAX_IN_TRAP ||
+		    (uc->since <= epoch &&
+		     uprobe_wish_of(uc, NULL) != UPROBE_WISH_NONE))
 			return false;
 	}
 	return true;
@@ -241,13 +244,14 @@ static __always_inline bool leave_quickly(struct uprobe_thread *ut,
 	struct uprobe *uprobe;
 	unsigned long next;
 
-	if (call->losses != READ_ONCE(space->losses) || call->timed)
+	if (call->losses != READ_ONCE(space->losses) || ut->nr_timed)
 		return false;
 	site = call->site;
 	/* pairs with take_slot(): the slot is filled */
 	next = smp_load_acquire(&site->next);
 	if (READ_ONCE(site->uprobe) || READ_ONCE(site->text) != TEXT_INTACT ||
-	    !next || arch_uprobe_is_stepped(regs) ||
+	    !next || !arch_uprobe_fits(&site->arch, regs) ||
+	    arch_uprobe_is_stepped(regs) ||
 	    arch_uprobe_has_returned(call->pub.sp, vaddr, regs) != 1 ||
 	    (call->next && call->next->pub.sp == call->pub.sp))
 		return false;
@@ -288,8 +292,6 @@ static __always_inline enum uprobe_step pass(struct uprobe_thread *ut,
 	if (unlikely(!site || READ_ONCE(site->text) != TEXT_INTACT ||
 		     !arch_uprobe_fits(&site->arch, regs)))
 		return STEP_HIT;
-	if (unlikely(ut->nr_timed))
-		ut->hit_time = ktime_get_ns();
 	if (unlikely(!deliver(ut, site, regs)))
 		return STEP_HIT;
 	if (unlikely(ut->nr_timed))
@@ -308,29 +310,47 @@ static noinline void leave_to_task(struct uprobe_thread *ut,
 	/* settle() wants to know whether that was a breakpoint */
 	if (step == STEP_HIT) {
 		instruction_pointer_set(regs, vaddr + UPROBE_BREAKPOINT_SIZE);
-		ut->hit_time = ktime_get_ns();
+		/* if somebody measures, the trap has taken it when it began */
+		if (!ut->nr_timed)
+			ut->hit_time = ktime_get_ns();
 	}
 	set_thread_flag(TIF_UPROBE);
+}
+
+/* What hasn't the length of ours can't be met again by going back. */
+static bool is_long_breakpoint(struct pt_regs *regs)
+{
+	unsigned long end = instruction_pointer(regs);
+	u8 bytes[2];
+
+	return !copy_from_user_nofault(bytes, (void __user *)end - 2, 2) &&
+	       bytes[1] != UPROBE_BREAKPOINT &&
+	       arch_uprobe_is_breakpoint(regs, bytes);
 }
 
 /*
  * The thread's first breakpoint. At a site nothing has happened: it traps again
  * when it has its state. Elsewhere the breakpoint may be the program's own, of
- * two bytes even, and settle() has to find out.
+ * two bytes even, and settle() has to find out. Without memory for that, one of
+ * ours is met again.
  */
-static noinline void meet_first(struct uprobe_space *space, unsigned long vaddr,
+static noinline bool meet_first(struct uprobe_space *space, unsigned long vaddr,
 				struct pt_regs *regs)
 {
 	struct uprobe_thread *ut = NULL;
+	bool known = uprobe_site_find(space, vaddr);
 
-	if (!uprobe_site_find(space, vaddr))
+	if (!known)
 		ut = uprobe_thread_make(GFP_ATOMIC);
 	if (ut) {
 		leave_to_task(ut, STEP_HIT, vaddr, regs);
-		return;
+		return true;
 	}
+	if (!known && is_long_breakpoint(regs))
+		return false;
 	instruction_pointer_set(regs, vaddr);
 	set_thread_flag(TIF_UPROBE);
+	return true;
 }
 
 static noinline bool arrive(struct uprobe_thread *ut,
@@ -339,13 +359,13 @@ static noinline bool arrive(struct uprobe_thread *ut,
 {
 	enum uprobe_step left;
 
-	if (unlikely(!ut)) {
-		meet_first(space, vaddr, regs);
-		return true;
-	}
+	if (unlikely(!ut))
+		return meet_first(space, vaddr, regs);
 	/* what is stepped in a slot is never a breakpoint (classify.c) */
 	if (unlikely(ut->step != STEP_NONE))
 		return false;
+	if (unlikely(ut->nr_timed))
+		ut->hit_time = ktime_get_ns();
 	instruction_pointer_set(regs, vaddr);
 	local_irq_enable();
 	/* which is a section of RCU, too */

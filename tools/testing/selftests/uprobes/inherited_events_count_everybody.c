@@ -7,7 +7,7 @@
  * come later.
  *
  * Seen to fail: when the address space that an event is for was that of the task it was opened for, threads that
- * began after the first ones had ended weren't counted.
+ * began after the first ones had ended weren't counted. On stock: an unprivileged process that inherits can't fork.
  */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
@@ -44,6 +44,13 @@ static void *call_target(void *unused UNUSED)
 static void child_calls(void)
 {
 	call_target(NULL);
+}
+
+/* Who may attach nothing can still have children. */
+static void become_nobody_and_fork(void)
+{
+	must(!setresuid(65534, 65534, 65534));
+	must(!in_child(child_calls));
 }
 
 static void start_threads(void)
@@ -93,6 +100,9 @@ int main(void)
 		executed += NR_CALLS;
 	}
 	equal(read_count(fd), executed, "children_are_counted");
+	check(!in_child(become_nobody_and_fork), "unprivileged_processes_fork");
+	executed += NR_CALLS;
+	equal(read_count(fd), executed, "their_children_are_counted");
 	call_target(NULL);
 	equal(read_count(fd), executed, "the_first_thread_is_counted_in_the_end");
 	close(fd);

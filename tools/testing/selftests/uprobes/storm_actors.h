@@ -328,13 +328,25 @@ static void call_mapped(uint64_t *stream, const char *code, int how)
 		call_function(stream, i & 1 ? LOOSE : KEPT, code - image.start, how);
 }
 
-/* Somewhere nobody else is within reach: threads of others aren't in the slots there. */
-static char *choose_place(uint64_t *stream, long number)
+static bool reserve(char *at)
+{
+	return mmap(at, image.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == at;
+}
+
+/*
+ * Somewhere nobody else is within reach: threads of others aren't in the slots there. With 32 bits everybody is, and
+ * the place must be the program's own before something is mapped over it. @own: what it may be as well.
+ */
+static char *choose_place(uint64_t *stream, long number, const char *own)
 {
 	unsigned long first = sizeof(long) == 8 ? 0x100000000000ul + ((unsigned long)number << 40) :
 						  0x60000000ul + number * 0x1000000ul;
+	char *place;
 
-	return (char *)(unsigned long)(first + draw(stream) % 64 * image.size);
+	do
+		place = (char *)(unsigned long)(first + draw(stream) % 64 * image.size);
+	while (sizeof(long) == 4 && place != own && !reserve(place));
+	return place;
 }
 
 static void change_protection(char *code, int prot)
@@ -346,8 +358,10 @@ static void change_protection(char *code, int prot)
 		ADD(wrong, 1);
 }
 
-static char *change_mapping(uint64_t *stream, char *code, char *other)
+static char *change_mapping(uint64_t *stream, long number, char *code)
 {
+	char *other;
+
 	switch (draw(stream) % 6) {
 	case 0:
 		change_protection(code, PROT_READ | PROT_WRITE);
@@ -362,6 +376,7 @@ static char *change_mapping(uint64_t *stream, char *code, char *other)
 		must(!madvise(code, image.size, MADV_DONTNEED));
 		break;
 	case 3:
+		other = choose_place(stream, number, code);
 		if (other == code)
 			break;
 		must(mremap(code, image.size, image.size, MREMAP_MAYMOVE | MREMAP_FIXED, other) == other);
@@ -383,11 +398,11 @@ static void *map_and_unmap(void *number)
 	int i;
 
 	while (!shared->stop) {
-		char *code = map_text(choose_place(&stream, (long)number));
+		char *code = map_text(choose_place(&stream, (long)number, NULL));
 
 		call_mapped(&stream, code, COUNTED);
 		for (i = 0; i < 3; i++) {
-			code = change_mapping(&stream, code, choose_place(&stream, (long)number));
+			code = change_mapping(&stream, (long)number, code);
 			call_mapped(&stream, code, COUNTED);
 		}
 		munmap(code, image.size);
