@@ -311,7 +311,7 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
  * uprobe_call_try - open a call in the trap, if nothing is in the way
  * @ut: the current thread
  * @uprobe: whose entry is hit
- * @func: where
+ * @entry: where
  * @regs: at the function's first instruction
  *
  * In the way are frames that may be dead, a caller without a return site, and
@@ -322,10 +322,11 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
  * takes back by uprobe_call_undo(). NULL if it takes uprobe_calls_prepare().
  */
 struct open_call *uprobe_call_try(struct uprobe_thread *ut,
-				  struct uprobe *uprobe, unsigned long func,
+				  struct uprobe *uprobe,
+				  struct uprobe_site *entry,
 				  struct pt_regs *regs)
 {
-	struct uprobe_space *space = current->mm->uprobes_state.space;
+	struct uprobe_space *space = entry->space;
 	unsigned long sp, ret_addr, losses, departures;
 	struct open_call *call = ut->pool;
 	struct uprobe_site *site;
@@ -352,7 +353,7 @@ struct open_call *uprobe_call_try(struct uprobe_thread *ut,
 			return NULL;
 		set_uprobe(call, uprobe, departures);
 	}
-	push_call(ut, call, func, sp, ret_addr);
+	push_call(ut, call, entry->vaddr, sp, ret_addr);
 	return call;
 }
 

@@ -80,7 +80,8 @@
  *	sections of either RCU.
  * @bits: uprobe_consumer::bit of all of them. @lock.
  * @sole: the only consumer, if it can tally. Written under @lock, read by hits.
- * @sole_returner: the only one that wants returns, if it can tally. As @sole.
+ * @sole_returner: the only one that wants returns, if it can tally and shares its
+ *	bit with nobody. As @sole.
  * @returners: uprobe_consumer::bit of those that want returns. As @sole.
  * @timed: some of these want to know how long calls take. As @sole.
  * @sites_lock: guards @sites and @walk
@@ -444,10 +445,9 @@ struct uprobe_thread {
 };
 
 /* The innermost call goes back to the pool, as if it had never been opened. */
-static inline void uprobe_call_undo(struct uprobe_thread *ut)
+static inline void uprobe_call_undo(struct uprobe_thread *ut,
+				    struct open_call *call)
 {
-	struct open_call *call = ut->calls;
-
 	ut->calls = call->next;
 	ut->nr_calls--;
 	call->next = ut->pool;
@@ -714,7 +714,8 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
 		       unsigned long func, u64 epoch,
 		       const struct uprobe_opening *opening);
 struct open_call *uprobe_call_try(struct uprobe_thread *ut,
-				  struct uprobe *uprobe, unsigned long func,
+				  struct uprobe *uprobe,
+				  struct uprobe_site *entry,
 				  struct pt_regs *regs);
 void uprobe_calls_entered(struct uprobe_thread *ut, u64 now);
 struct open_call *uprobe_calls_returned_now(struct uprobe_thread *ut,

@@ -60,9 +60,10 @@ static void sum_up(struct uprobe *uprobe)
 		timed |= uc->timed;
 	}
 	WRITE_ONCE(uprobe->sole, nr == 1 && last->tally ? last : NULL);
-	WRITE_ONCE(uprobe->sole_returner,
-		   nr_returners == 1 && last_returner->tally ? last_returner :
-							       NULL);
+	if (nr_returners != 1 || !last_returner->tally ||
+	    last_returner->bit == UPROBE_SHARED_BIT)
+		last_returner = NULL;
+	WRITE_ONCE(uprobe->sole_returner, last_returner);
 	WRITE_ONCE(uprobe->returners, returners);
 	WRITE_ONCE(uprobe->timed, timed);
 }

@@ -167,19 +167,20 @@ static bool enter_call(struct uprobe_thread *ut, struct uprobe_site *site,
 	u64 takers = ~0ULL;
 	bool told;
 
-	call = uprobe_call_try(ut, uprobe, site->vaddr, regs);
+	call = uprobe_call_try(ut, uprobe, site, regs);
 	if (unlikely(!call))
 		return nobody_wants(uprobe, epoch);
 	told = tell(ut, site, regs, uprobe, NULL, epoch, &takers);
 	takers &= returners;
 	if (unlikely(!told || !takers)) {
-		uprobe_call_undo(ut);
+		uprobe_call_undo(ut, call);
 		return told;
 	}
 	call->epoch = epoch;
 	call->takers = takers;
 	call->timed = READ_ONCE(uprobe->timed);
-	ut->nr_timed += call->timed;
+	if (unlikely(call->timed))
+		ut->nr_timed++;
 	return true;
 }
 
@@ -224,7 +225,7 @@ static bool leave(struct uprobe_thread *ut, struct uprobe_site *site,
 			   &takers)))
 		return false;
 	ut->nr_timed -= call->timed;
-	uprobe_call_undo(ut);
+	uprobe_call_undo(ut, call);
 	return true;
 }
 
@@ -234,11 +235,11 @@ static bool leave(struct uprobe_thread *ut, struct uprobe_site *site,
  * all that need not be asked left out. Return: false if nothing has happened.
  */
 static __always_inline bool leave_quickly(struct uprobe_thread *ut,
+					  struct open_call *call,
 					  struct uprobe_space *space,
 					  unsigned long vaddr,
 					  struct pt_regs *regs)
 {
-	struct open_call *call = ut->calls;
 	struct uprobe_consumer *uc;
 	struct uprobe_site *site;
 	struct uprobe *uprobe;
@@ -257,11 +258,10 @@ static __always_inline bool leave_quickly(struct uprobe_thread *ut,
 		return false;
 	uprobe = uprobe_of_call(call);
 	uc = likely(uprobe) ? READ_ONCE(uprobe->sole_returner) : NULL;
-	if (!uc || uc->bit == UPROBE_SHARED_BIT ||
-	    !uprobe_took(uc, call->epoch, call->takers) ||
+	if (!uc || !uprobe_took(uc, call->epoch, call->takers) ||
 	    uc->tally(uc, &call->pub) != UPROBE_WISH_TALLY)
 		return false;
-	uprobe_call_undo(ut);
+	uprobe_call_undo(ut, call);
 	instruction_pointer_set(regs, next);
 	return true;
 }
@@ -395,15 +395,16 @@ bool uprobe_breakpoint(struct pt_regs *regs)
 	struct uprobe_thread *ut = uprobe_thread_of(current);
 	struct mm_struct *mm = current->mm;
 	struct uprobe_space *space;
+	struct open_call *call;
 	bool done;
 
 	space = mm ? READ_ONCE(mm->uprobes_state.space) : NULL;
 	if (unlikely(!space))
 		return false;
-	if (ut && ut->calls && ut->calls->pub.ret_addr == vaddr &&
-	    ut->step == STEP_NONE) {
+	call = ut ? ut->calls : NULL;
+	if (call && call->pub.ret_addr == vaddr && ut->step == STEP_NONE) {
 		pagefault_disable();
-		done = leave_quickly(ut, space, vaddr, regs);
+		done = leave_quickly(ut, call, space, vaddr, regs);
 		pagefault_enable();
 		if (likely(done))
 			return true;
