@@ -225,6 +225,7 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 				   loff_t ref_ctr_offset,
 				   struct uprobe_consumer *uc,
 				   const char **why);
+void uprobe_fetch_place(struct inode *inode, loff_t offset);
 int uprobe_apply(struct uprobe *uprobe, struct uprobe_consumer *uc, bool add);
 void uprobe_unregister_nosync(struct uprobe *uprobe,
 			      struct uprobe_consumer *uc);

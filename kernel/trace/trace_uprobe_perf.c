@@ -541,6 +541,9 @@ create_local_trace_uprobe(char *name, unsigned long offs,
 	ret = trace_uprobe_open_file(tu, name, offs, &error);
 	if (!ret)
 		ret = trace_uprobe_init_call(tu);
+	/* while event_mutex isn't held yet */
+	if (!ret)
+		uprobe_fetch_place(trace_uprobe_inode(tu), offs);
 	if (!ret)
 		return trace_uprobe_call(tu);
 	trace_uprobe_free(tu);

@@ -11,6 +11,7 @@
  *	sites.c		the breakpoints of an address space
  *	index.c		address -> site
  *	breakpoint.c	one byte of text, written and taken back
+ *	absent.c	what is put off, for want of a page
  *	semaphore.c	the SDT counters that say "somebody listens"
  *	slots.c		executable copies of displaced instructions
  *	threads.c	where the threads of an address space stand
@@ -136,6 +137,12 @@ struct uprobe {
  *	sites go. mmap_lock.
  * @inherited: filters must be asked about every site, since fork made them.
  *	mmap_lock.
+ * @absent_start: first of the places that wait for a page (absent.c). mmap_lock.
+ * @absent_end: behind the last of them, 0 if there is none. Written under
+ *	mmap_lock.
+ * @absent: where the page is that the first one waits for. mmap_lock.
+ * @unreadable: where a page is that has been waited for in vain, while
+ *	uprobe_sync() does without; else 0. mmap_lock.
  * @rcu: frees it
  */
 struct uprobe_space {
@@ -154,6 +161,10 @@ struct uprobe_space {
 	struct list_head	semaphores;
 	unsigned int		nr_returners;
 	bool			inherited;
+	unsigned long		absent_start;
+	unsigned long		absent_end;
+	unsigned long		absent;
+	unsigned long		unreadable;
 	struct rcu_head		rcu;
 };
 
@@ -615,6 +626,10 @@ int uprobe_text_set_breakpoint(struct mm_struct *mm, unsigned long vaddr,
 int uprobe_text_restore(struct mm_struct *mm, unsigned long vaddr, u8 old);
 bool uprobe_text_in_file(struct vm_area_struct *vma, unsigned long vaddr,
 			 u8 *byte);
+
+/* absent.c */
+int uprobe_put_off(struct vm_area_struct *vma, unsigned long vaddr, size_t len);
+bool uprobe_wait_for_text(unsigned long absent);
 
 /* semaphore.c */
 void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm);

@@ -66,6 +66,14 @@ static void send_word(struct mm_struct *mm)
 	rcu_read_unlock();
 }
 
+static void widen(struct uprobes_state *state, unsigned long start,
+		  unsigned long end)
+{
+	if (!state->dirty_end || start < state->dirty_start)
+		state->dirty_start = start;
+	WRITE_ONCE(state->dirty_end, max(state->dirty_end, end));
+}
+
 /**
  * uprobe_mark - a range has changed: uprobe_sync() has to look at it
  * @mm: the address space
@@ -79,9 +87,7 @@ void uprobe_mark(struct mm_struct *mm, unsigned long start, unsigned long end)
 	struct uprobes_state *state = &mm->uprobes_state;
 
 	spin_lock(&state->lock);
-	if (!state->dirty_end || start < state->dirty_start)
-		state->dirty_start = start;
-	WRITE_ONCE(state->dirty_end, max(state->dirty_end, end));
+	widen(state, start, end);
 	spin_unlock(&state->lock);
 	send_word(mm);
 }
@@ -157,7 +163,8 @@ bool uprobe_is_dirty(const struct mm_struct *mm)
 
 	/* pairs with end_dirty() */
 	return smp_load_acquire(&mm->uprobes_state.dirty_end) ||
-	       (space && READ_ONCE(space->inherited));
+	       (space && (READ_ONCE(space->inherited) ||
+			  READ_ONCE(space->absent_end)));
 }
 
 /**
@@ -225,10 +232,10 @@ void uprobe_mm_init(struct mm_struct *mm)
  * uprobe_mmap - a mapping of a file has come, grown, or changed protection
  * @vma: the mapping, already in its file's i_mmap
  *
- * Called by mmap_region(), vma_complete() and mprotect_fixup(), with mmap_lock
- * held for writing, always by a task of this mm. The cost for a file without
- * uprobes is one look-up in a hash, and a second one if they are all meant for
- * other tasks: however many there are, none of them is looked at.
+ * Called by mmap_region(), vma_complete(), copy_vma() and mprotect_fixup(), with
+ * mmap_lock held for writing, always by a task of this mm. The cost for a file
+ * without uprobes is one look-up in a hash, and a second one if they are all
+ * meant for other tasks: however many there are, none of them is looked at.
  *
  * Return: 0.
  */
@@ -299,7 +306,11 @@ int uprobe_dup_mmap(struct mm_struct *oldmm, struct mm_struct *newmm)
 	new->dirty_end = old->dirty_end;
 	spin_unlock(&old->lock);
 
-	if (!old->space || uprobe_space_is_empty(old->space))
+	if (!old->space)
+		return 0;
+	if (old->space->absent_end)
+		widen(new, old->space->absent_start, old->space->absent_end);
+	if (uprobe_space_is_empty(old->space))
 		return 0;
 	space = uprobe_space_clone(old->space, newmm);
 	if (IS_ERR(space))
@@ -425,23 +436,29 @@ static void tidy_up(struct uprobe_space *space)
 		queue_delayed_work(system_unbound_wq, &space->tidy, TIDY_DELAY);
 }
 
-/**
- * uprobe_sync - bring sites and counters in line with the mappings
- * @mm: the current task's
- *
- * Context: task context without locks, before the return to user mode.
- */
-void uprobe_sync(struct mm_struct *mm)
+/* What had to wait for a page is tried again. */
+static void retry_absent(struct mm_struct *mm, struct uprobe_space *space)
 {
-	struct uprobe_space *space;
+	unsigned long start = space->absent_start, end = space->absent_end;
+
+	WRITE_ONCE(space->absent_end, 0);
+	if (end)
+		sync_range(mm, start, end);
+}
+
+/* Return: where a page is that has to come first, or 0. */
+static unsigned long sync(struct mm_struct *mm, unsigned long unreadable)
+{
+	struct uprobe_space *space = mm->uprobes_state.space;
 	unsigned long start, end;
 
-	if (mmap_write_lock_killable(mm))
-		return;
-	space = mm->uprobes_state.space;
 	if (space && space->inherited) {
 		check_sites(space, 0, ULONG_MAX);
 		WRITE_ONCE(space->inherited, false);
+	}
+	if (space) {
+		space->unreadable = unreadable;
+		retry_absent(mm, space);
 	}
 	while (take_dirty(mm, &start, &end)) {
 		sync_range(mm, start, end);
@@ -451,11 +468,33 @@ void uprobe_sync(struct mm_struct *mm)
 	}
 
 	space = mm->uprobes_state.space;
-	if (space) {
-		uprobe_semaphores_retry(space);
-		if (RB_EMPTY_ROOT(&space->tree))
-			tidy_up(space);
-	}
-	end_dirty(mm);
-	mmap_write_unlock(mm);
+	if (!space)
+		return 0;
+	uprobe_semaphores_retry(space);
+	if (RB_EMPTY_ROOT(&space->tree))
+		tidy_up(space);
+	space->unreadable = 0;
+	return space->absent_end ? space->absent : 0;
+}
+
+/**
+ * uprobe_sync - bring sites and counters in line with the mappings
+ * @mm: the current task's
+ *
+ * Context: task context without locks, before the return to user mode.
+ */
+void uprobe_sync(struct mm_struct *mm)
+{
+	unsigned long absent, unreadable = 0;
+
+	do {
+		if (mmap_write_lock_killable(mm))
+			return;
+		absent = sync(mm, unreadable);
+		end_dirty(mm);
+		mmap_write_unlock(mm);
+		if (!absent)
+			return;
+		unreadable = uprobe_wait_for_text(absent) ? 0 : absent;
+	} while (!fatal_signal_pending(current));
 }

@@ -652,6 +652,9 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
  * @ref_ctr_offset: of its counter
  * @uc: the consumer
  *
+ * The instruction is read from the file before, which may take its server's time.
+ *
+ * Context: task context, may sleep; no locks that others need.
  * Return: a handle, or an ERR_PTR.
  */
 struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
@@ -660,6 +663,7 @@ struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
 {
 	const char *why;
 
+	uprobe_fetch_place(inode, offset);
 	return uprobe_register_why(inode, offset, ref_ctr_offset, uc, &why);
 }
 EXPORT_SYMBOL_GPL(uprobe_register);

@@ -188,33 +188,24 @@ static struct file *get_mapped_file(struct address_space *mapping)
 	return file;
 }
 
-static struct folio *get_folio(struct address_space *mapping, pgoff_t index)
+static struct folio *get_cached_folio(struct address_space *mapping,
+				      pgoff_t index)
 {
 	struct folio *folio = filemap_get_folio(mapping, index);
-	struct file *file;
 
 	if (!IS_ERR(folio)) {
 		if (folio_test_uptodate(folio))
 			return folio;
 		folio_put(folio);
 	}
-	if (shmem_mapping(mapping))
-		return shmem_read_folio(mapping, index);
-
-	file = get_mapped_file(mapping);
-	if (!file)
-		return NULL;
-	folio = read_mapping_folio(mapping, index, file);
-	fput(file);
-	return folio;
+	return shmem_mapping(mapping) ? shmem_read_folio(mapping, index) : NULL;
 }
 
 /*
- * The bytes come through the page cache, which is what processes map. No lock
- * is held: the file's server may take its time, and may stall nobody but the
- * caller. A file that is neither cached nor mapped is left unread (->read_folio
- * of FUSE and 9p need an open file): then there is no site to be made either,
- * and a later one goes by what is in memory.
+ * From the page cache, which is what processes map. A file that isn't cached is
+ * left unread: its server may take its time, and event_mutex may be held. A site
+ * goes by what is in memory anyway; what is lost is that an instruction that
+ * can't be probed is refused at once. See uprobe_fetch_place().
  */
 static ssize_t read_file(struct inode *inode, loff_t pos, u8 *buf, size_t len)
 {
@@ -228,8 +219,8 @@ static ssize_t read_file(struct inode *inode, loff_t pos, u8 *buf, size_t len)
 	while (done < len) {
 		size_t n = min_t(size_t, len - done,
 				 PAGE_SIZE - offset_in_page(pos));
-		struct folio *folio = get_folio(inode->i_mapping,
-						pos >> PAGE_SHIFT);
+		struct folio *folio = get_cached_folio(inode->i_mapping,
+						       pos >> PAGE_SHIFT);
 
 		if (IS_ERR_OR_NULL(folio))
 			return done || !folio ? done : PTR_ERR(folio);
@@ -240,6 +231,44 @@ static ssize_t read_file(struct inode *inode, loff_t pos, u8 *buf, size_t len)
 		pos += n;
 	}
 	return done;
+}
+
+static void fetch(struct inode *inode, loff_t pos)
+{
+	struct address_space *mapping = inode->i_mapping;
+	struct folio *folio;
+	struct file *file;
+
+	if (pos >= i_size_read(inode))
+		return;
+	folio = get_cached_folio(mapping, pos >> PAGE_SHIFT);
+	file = folio ? NULL : get_mapped_file(mapping);
+	if (file) {
+		folio = read_mapping_folio(mapping, pos >> PAGE_SHIFT, file);
+		fput(file);
+	}
+	if (!IS_ERR_OR_NULL(folio))
+		folio_put(folio);
+}
+
+/**
+ * uprobe_fetch_place - bring into the page cache what a registration looks at
+ * @inode: the file
+ * @offset: the place, in bytes
+ *
+ * Waits for the file's server. Without effect on files that nobody maps, which
+ * have no processes to make sites in: ->read_folio of FUSE and 9p need an open
+ * file.
+ *
+ * Context: task context, no locks that others need.
+ */
+void uprobe_fetch_place(struct inode *inode, loff_t offset)
+{
+	if (!inode->i_mapping->a_ops->read_folio || offset < 0)
+		return;
+	fetch(inode, 0);
+	fetch(inode, offset);
+	fetch(inode, offset + UPROBE_MAX_INSN - 1);
 }
 
 static int read_bytes(struct uprobe *u)
@@ -303,7 +332,7 @@ static struct uprobe *alloc_uprobe(struct inode *inode, loff_t offset)
  * @inode: the file, which the caller keeps
  * @offset: offset into it in bytes, less than its size
  *
- * Context: may sleep, reads the file.
+ * Context: may sleep.
  * Return: the uprobe with one user and one reference more, or an ERR_PTR.
  */
 struct uprobe *uprobe_registry_get(struct inode *inode, loff_t offset)

@@ -90,7 +90,9 @@ static void try_increase(struct uprobe_semaphore *sem, struct mm_struct *mm)
 {
 	unsigned long vaddr = find_counter(sem, mm);
 
-	if (vaddr && add_to_counter(mm, vaddr, 1) == 0)
+	if (vaddr && !uprobe_put_off(vma_lookup(mm, vaddr), vaddr,
+				     sizeof(short)) &&
+	    add_to_counter(mm, vaddr, 1) == 0)
 		sem->vaddr = vaddr;
 }
 

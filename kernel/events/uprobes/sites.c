@@ -356,6 +356,10 @@ static int prepare(struct uprobe_site *site, struct vm_area_struct *vma,
 	int n, err = 0;
 
 	if (uprobe)
+		err = uprobe_put_off(vma, site->vaddr, sizeof(bytes));
+	if (err)
+		return err;
+	if (uprobe)
 		memcpy(bytes, uprobe->bytes, sizeof(bytes));
 	n = read_insn(site, bytes, sizeof(bytes));
 	if (n < 0)

@@ -86,11 +86,13 @@ void uprobe_copy_process(struct task_struct *t, unsigned long flags)
 	struct mm_struct *mm = t->mm;
 
 	t->utask = NULL;
-	if (!mm || mm == current->mm)
+	if (!mm)
 		return;
-	inherit_calls(t);
-	if (uprobe_walked_since(mm->uprobes_state.dup_seq))
-		uprobe_mark_all(mm);
+	if (mm != current->mm) {
+		inherit_calls(t);
+		if (uprobe_walked_since(mm->uprobes_state.dup_seq))
+			uprobe_mark_all(mm);
+	}
 	if (uprobe_is_dirty(mm))
 		set_tsk_thread_flag(t, TIF_UPROBE);
 }
