@@ -117,6 +117,17 @@ static bool site_before(struct rb_node *a, const struct rb_node *b)
 	       rb_entry(b, struct uprobe_site, node)->vaddr;
 }
 
+/* Entries are looked up. Returns are known by their calls and stand behind. */
+static void add_to_bucket(struct uprobe_table *table, struct uprobe_site *site)
+{
+	struct hlist_head *bucket = uprobe_bucket(table, site->vaddr);
+
+	if (site->is_return && !site->uprobe)
+		hlist_add_tail_rcu(&site->hash, bucket);
+	else
+		hlist_add_head_rcu(&site->hash, bucket);
+}
+
 static void move_sites(struct uprobe_space *space, struct uprobe_table *to)
 {
 	struct uprobe_site *site;
@@ -125,7 +136,7 @@ static void move_sites(struct uprobe_space *space, struct uprobe_table *to)
 	while ((site = uprobe_site_first(space, at))) {
 		at = site->vaddr + 1;
 		hlist_del_rcu(&site->hash);
-		hlist_add_head_rcu(&site->hash, uprobe_bucket(to, site->vaddr));
+		add_to_bucket(to, site);
 	}
 }
 
@@ -156,7 +167,7 @@ void uprobe_index_add(struct uprobe_site *site)
 
 	space->nr_sites++;
 	grow(space);
-	hlist_add_head_rcu(&site->hash, uprobe_bucket(space->table, site->vaddr));
+	add_to_bucket(space->table, site);
 	spin_lock(&space->tree_lock);
 	rb_add(&site->node, &space->tree, site_before);
 	spin_unlock(&space->tree_lock);

@@ -418,6 +418,7 @@ static struct uprobe_site *make_site(struct vm_area_struct *vma,
 		return ERR_PTR(-ENOMEM);
 	site->inode = file_inode(vma->vm_file);
 	site->offset = uprobe_offset_of(vma, vaddr);
+	site->is_return = !uprobe;
 	err = prepare(site, vma, uprobe);
 	if (!err && uprobe && uprobe->nr_bytes &&
 	    site->arch.insn[0] != uprobe->bytes[0])
