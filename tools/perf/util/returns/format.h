@@ -3,7 +3,7 @@
  * How is a number written for a person: 1,204,331 and 4.98us?
  *
  * table.c writes its cells with these. No perf in here: tested in user space by
- * tools/testing/selftests/uprobes/returns_format_test.c.
+ * tools/testing/selftests/uprobes/returns_table.c.
  */
 #ifndef __PERF_RETURNS_FORMAT_H
 #define __PERF_RETURNS_FORMAT_H

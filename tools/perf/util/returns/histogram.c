@@ -2,7 +2,7 @@
 /*
  * How are the latencies of one function kept, however many calls there are?
  *
- * Called by function.c for every return; table.c asks for the percentiles.
+ * Called by returns.c for every return; table.c asks for the percentiles.
  * The promises are in histogram.h.
  */
 #include "histogram.h"

@@ -2,10 +2,10 @@
 /*
  * How are the latencies of one function kept, however many calls there are?
  *
- * function.c embeds one histogram in each function and records every return
+ * returns.c embeds one histogram in each function and records every return
  * into it; table.c reads the figures back. Neither the file nor the answer
  * knows anything about perf: the same code is tested in user space by
- * tools/testing/selftests/uprobes/returns_histogram_test.c.
+ * tools/testing/selftests/uprobes/returns_histogram.c.
  */
 #ifndef __PERF_RETURNS_HISTOGRAM_H
 #define __PERF_RETURNS_HISTOGRAM_H

@@ -108,6 +108,8 @@ static int process_sample(const struct perf_tool *tool, union perf_event *record
 		return -ENOMEM;
 	if (!returns_event__has_latency(event))
 		return 0;
+	if (evsel->core.attr.freq || evsel->core.attr.sample_period != 1)
+		report->returns.sampled = true;
 
 	if (returns_event__read(event, evsel, sample, &call)) {
 		report->returns.unreadable++;

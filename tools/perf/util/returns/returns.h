@@ -40,6 +40,7 @@ struct returns_function {
  * @count: returns in all functions together
  * @threads: how many threads returned from any of them
  * @lost: returns that the kernel could not record
+ * @sampled: not each return of some event was recorded
  * @unreadable: records that were too short for the fields that they must have
  * @first_time: earliest time of an exec, exit or return in ns; 0 if there is none
  * @last_time: latest such time
@@ -51,6 +52,7 @@ struct returns {
 	u64			count;
 	u64			threads;
 	u64			lost;
+	bool			sampled;
 	u64			unreadable;
 	u64			first_time;
 	u64			last_time;

@@ -156,7 +156,8 @@ static int collect_rows(struct table *table, const struct returns *returns)
 
 	for (i = 0; i < table->nr_rows; i++) {
 		table->rows[i].function = returns->functions[i];
-		table->all += returns->functions[i]->latency.total;
+		if (__builtin_add_overflow(table->all, returns->functions[i]->latency.total, &table->all))
+			table->all = ~(u64)0;
 	}
 
 	mark_ambiguous(table);
@@ -261,6 +262,8 @@ static void fprint_header(const struct returns *returns, FILE *fp)
 		returns->command ?: "(not recorded)", period / 1000000000,
 		period / 1000000 % 1000, threads, count, lost);
 	fprintf(fp, "# durations include time blocked; probe handlers excluded\n");
+	if (returns->sampled)
+		fprintf(fp, "# recorded with -c or -F: Calls and Total are of the sampled returns only\n");
 	if (returns->unreadable)
 		fprintf(fp, "# %" PRIu64 " records were too short to hold a latency and are left out\n",
 			returns->unreadable);

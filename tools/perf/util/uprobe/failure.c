@@ -34,8 +34,11 @@ static const struct {
 } advices[] = {
 	{ "does not hit any event", "'perf probe -l' lists those that there are" },
 	{ "in this function", "'perf probe -x FILE -V FUNCTION' lists the variables" },
-	{ "Too many", "name fewer, or raise --max-probes" },
+	{ "Too many functions", "name fewer, or raise --max-probes" },
+	{ "Too many( >", "name fewer, or raise --max-probes" },
+	{ "bad for event name", "use letters, digits and _" },
 	{ "event name", "begin with a name, as in NAME=FUNCTION" },
+	{ "make a group name", "give one, as in GROUP:EVENT=FUNCTION" },
 };
 
 /* --- keeping what perf says --- */
@@ -89,14 +92,14 @@ static bool says_nothing(const char *text)
 	       !strncmp(text, "Failed to show ", 15);
 }
 
-/* @said takes the lines of @words that say something, or with @all all of them. */
-static void join_lines(struct strbuf *said, char *words, bool all)
+/* @said takes the lines of @words that say something. */
+static void join_lines(struct strbuf *said, char *words)
 {
 	char *line, *rest = words, *last = NULL;
 
 	while ((line = strsep(&rest, "\n"))) {
 		line = (char *)skip_prefix(skip_prefix(strim(line), "Error: "), "Semantic error :");
-		if (!*line || (!all && says_nothing(line)) || (last && !strcmp(line, last)))
+		if (!*line || says_nothing(line) || (last && !strcmp(line, last)))
 			continue;
 		strbuf_addf(said, "%s%s", last ? " " : "", line);
 		last = line;
@@ -125,17 +128,9 @@ static const char *what_is_left(const struct uprobe_failure *failure)
 static void say_words(struct uprobe_failure *failure, int error)
 {
 	struct strbuf said = STRBUF_INIT;
-	bool all;
 
-	for (all = false; !said.len; all = true) {
-		char *words = strdup(failure->words ?: "");
-
-		if (words)
-			join_lines(&said, words, all);
-		free(words);
-		if (all)
-			break;
-	}
+	if (failure->words)
+		join_lines(&said, failure->words);
 	if (!said.len)
 		strbuf_addstr(&said, strerror(-error));
 	add_advice(&said);
@@ -224,6 +219,14 @@ void uprobe_failure__watch(struct uprobe_failure *failure, bool user, char comma
 		keep_words(failure);
 }
 
+/* That a line has no code ends otherwise if there are arguments to look for there. */
+static int why_silent(struct uprobe_failure *failure, const struct perf_probe_event *pev, int error)
+{
+	if (error == -ENOENT && pev->nargs && !*words_so_far(failure))
+		return -ENODEV;
+	return error;
+}
+
 /**
  * uprobe_failure__resolved - what convert_perf_probe_events() came to
  * @failure: of this command
@@ -245,7 +248,7 @@ int uprobe_failure__resolved(struct uprobe_failure *failure, struct perf_probe_e
 		if (i == npevs)
 			return error;
 		remember_where(failure, &pevs[i], i);
-		failure->line = uprobe_unplaced__why(&pevs[i], error);
+		failure->line = uprobe_unplaced__why(&pevs[i], why_silent(failure, &pevs[i], error));
 		return error;
 	}
 	for (i = 0; i < npevs; i++) {

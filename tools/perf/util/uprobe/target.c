@@ -57,7 +57,7 @@ static const char *what_is_wrong(int fd)
 
 /**
  * uprobe_target__require - go on only with a file that can hold probes
- * @path: what the user gave to -x
+ * @path: what the user gave to -x, or before the definitions
  * @nsi: whose mount namespace @path is looked up in, NULL: ours
  *
  * Otherwise says why it can't, in one line, and ends perf with the status of a
@@ -69,7 +69,7 @@ void uprobe_target__require(const char *path, struct nsinfo *nsi)
 	const char *wrong = what_is_wrong(fd);
 
 	if (wrong) {
-		pr_err("Error: -x %s: %s\n", path, wrong);
+		pr_err("Error: %s: %s\n", path, wrong);
 		exit(UPROBE_BAD_OPTION);
 	}
 	close(fd);

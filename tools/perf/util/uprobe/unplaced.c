@@ -29,6 +29,7 @@
 /* What the file's symbols and debug information say about a definition. */
 struct facts {
 	bool symbol;		/* its function is among the symbols */
+	bool other_symbol;	/* what is there of that name is no function */
 	bool indirect;		/* and only as one that is chosen at run time */
 	u64 size;		/* of the largest such function */
 	u64 offset;		/* in the file, of one of them */
@@ -67,6 +68,10 @@ static void look_at_symbols(const struct perf_probe_event *pev, struct facts *fa
 	map__for_each_symbol(map, sym, node) {
 		if (!name_matches(sym->name, pev->point.function))
 			continue;
+		if (sym->type != STT_FUNC && sym->type != STT_GNU_IFUNC) {
+			facts->other_symbol = true;
+			continue;
+		}
 		facts->symbol = true;
 		facts->size = max(facts->size, (u64)(sym->end - sym->start));
 		facts->offset = map__unmap_ip(map, sym->start);
@@ -229,6 +234,9 @@ static char *why_not_the_function(const struct perf_probe_event *pev, const stru
 {
 	const struct perf_probe_point *pp = &pev->point;
 
+	if (!facts->symbol && !facts->debug_function && facts->other_symbol)
+		return sentence("'%s' is not a function of %s but a variable or a label: 'perf probe -x %s -F' lists what is",
+				pp->function, pev->target, pev->target);
 	if (!facts->symbol && !facts->debug_function)
 		return sentence("'%s' is not a function of %s: 'perf probe -x %s -F' lists them",
 				pp->function, pev->target, pev->target);
@@ -267,12 +275,16 @@ char *uprobe_unplaced__why(struct perf_probe_event *pev, int error)
 
 	if (!pev->target || !pev->uprobes)
 		return NULL;
-	if (pev->sdt)
+	if (pev->sdt && error == -ENOENT)
 		return sentence("perf knows no static probe '%s:%s' in %s: 'perf buildid-cache --add %s' looks for them",
 				pev->group, pev->event, pev->target, pev->target);
-	if (is_offset_in_file(pp))
+	if (pev->sdt)
+		return NULL;
+	if (is_offset_in_file(pp) && error != -E2BIG)
 		return sentence("%s: at %s, an offset in the file, there are no variables to fetch: name registers or memory, or probe a function",
 				pev->target, pp->function);
+	if (is_offset_in_file(pp))
+		return NULL;
 	if (pp->function)
 		look_at_symbols(pev, &facts);
 	look_at_debug_info(pev, &facts);

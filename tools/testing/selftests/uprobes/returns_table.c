@@ -201,13 +201,14 @@ static bool table_is_as_agreed(void)
 
 static bool odd_tables_are_readable(void)
 {
-	struct returns returns = { .lost = 1234, .unreadable = 2 };
+	struct returns returns = { .lost = 1234, .sampled = true, .unreadable = 2 };
 	struct returns_function *function;
 	bool match;
 
 	match = prints(&returns,
 "# cmd: (not recorded)   0.000 s   threads 0   returns 0   lost 1,234\n"
 "# durations include time blocked; probe handlers excluded\n"
+"# recorded with -c or -F: Calls and Total are of the sampled returns only\n"
 "# 2 records were too short to hold a latency and are left out\n"
 "# no returns were recorded\n");
 
@@ -221,6 +222,7 @@ static bool odd_tables_are_readable(void)
 	match &= prints(&returns,
 "# cmd: (not recorded)   0.000 s   threads 0   returns 1,234,569   lost 1,234\n"
 "# durations include time blocked; probe handlers excluded\n"
+"# recorded with -c or -F: Calls and Total are of the sampled returns only\n"
 "# 2 records were too short to hold a latency and are left out\n"
 " Total%      Calls     Total       Avg      p50      p90      p99      Max  Function\n"
 " 100.0%          1  5000.0 s  5000.0 s   5000 s   5000 s   5000 s   5000 s  f (a:two)  [vdso]\n"
