@@ -10,6 +10,7 @@
 #include "command.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,16 +35,37 @@ static int find_separator(char *const *argv, int argc)
 	return -1;
 }
 
+static bool is_program(const char *word, const char *comm)
+{
+	return *comm && !strncmp(base_name(word), comm, COMM_LENGTH);
+}
+
 static int find_program(char *const *argv, int argc, const char *comm)
 {
 	int i;
 
 	/* argv[0] is perf, argv[1] is record. */
-	for (i = 2; i < argc && *comm; i++) {
-		if (!strncmp(base_name(argv[i]), comm, COMM_LENGTH))
+	for (i = 2; i < argc; i++) {
+		if (is_program(argv[i], comm))
 			return i;
 	}
 	return -1;
+}
+
+/*
+ * Behind "--" unless the program stands before it, with a "--" of its own. A word of
+ * the program's name that stands before it may also be the value of an option: then
+ * the program is behind it as well.
+ */
+static int find_start(char *const *argv, int argc, const char *comm)
+{
+	int separator = find_separator(argv, argc);
+	int program = find_program(argv, argc, comm);
+	bool separated = separator >= 0 && separator + 1 < argc;
+
+	if (separated && (program < 0 || program > separator || is_program(argv[separator + 1], comm)))
+		return separator + 1;
+	return program < 0 ? 0 : program;
 }
 
 /* One line, whatever the words contain. */
@@ -90,13 +112,6 @@ char *measured_command(char *const *argv, int argc, const char *comm)
 	if (argc <= 0)
 		return NULL;
 
-	start = find_separator(argv, argc);
-	if (start >= 0 && start + 1 < argc)
-		return join(argv + start + 1, argc - start - 1);
-
-	start = find_program(argv, argc, comm);
-	if (start >= 0)
-		return join(argv + start, argc - start);
-
-	return join(argv, argc);
+	start = find_start(argv, argc, comm);
+	return join(argv + start, argc - start);
 }

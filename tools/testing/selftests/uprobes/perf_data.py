@@ -59,6 +59,7 @@ class Recording:
     def __init__(self, command=None, big_endian=False):
         self.order = ">" if big_endian else "<"
         self.command = command
+        self.period = 1
         self.events = []
         self.records = []
 
@@ -135,7 +136,7 @@ class Recording:
     def attribute(self, event):
         """struct perf_event_attr."""
         flags = 1 << (SAMPLE_ID_ALL if self.order == "<" else 63 - SAMPLE_ID_ALL)
-        head = self.pack("IIQQQQQ", TRACEPOINT, 136, event.number, 1, SAMPLE_TYPE, 0, flags)
+        head = self.pack("IIQQQQQ", TRACEPOINT, 136, event.number, self.period, SAMPLE_TYPE, 0, flags)
         return head + bytes(136 - len(head))
 
     def tracing_data(self):

@@ -128,6 +128,8 @@ static bool command_is_found(void)
 			  COMMAND("/usr/bin/perf", "record", "-e", "demo:f", "./srv", "--bench")) &
 	       command_is("env", "env A=1 ./srv -- x",
 			  COMMAND("perf", "record", "--", "env", "A=1", "./srv", "--", "x")) &
+	       command_is("srv", "./srv -- x", COMMAND("perf", "record", "./srv", "--", "x")) &
+	       command_is("srv", "srv -v", COMMAND("perf", "record", "-e", "srv", "--", "srv", "-v")) &
 	       command_is("srv", "wrapper srv", COMMAND("perf", "record", "--", "wrapper", "srv")) &
 	       command_is("", "perf record --", COMMAND("perf", "record", "--")) &
 	       command_is("", "perf record -o d/ -a", COMMAND("perf", "record", "-o", "d/", "-a")) &
@@ -232,6 +234,23 @@ static bool odd_tables_are_readable(void)
 	return match;
 }
 
+static bool endless_totals_do_not_wrap(void)
+{
+	struct returns returns = {};
+	bool match;
+
+	record_many(&returns, returns__add_function(&returns, "f", "srv", "a:f"), UINT64_MAX, 1);
+	record_many(&returns, returns__add_function(&returns, "g", "srv", "a:g"), UINT64_MAX / 2, 1);
+	match = prints(&returns,
+"# cmd: (not recorded)   0.000 s   threads 0   returns 2   lost 0\n"
+"# durations include time blocked; probe handlers excluded\n"
+" Total%    Calls            Total              Avg            p50            p90            p99            Max  Function\n"
+" 100.0%        1  18446744073.7 s  18446744073.7 s  18446744074 s  18446744074 s  18446744074 s  18446744074 s  f  [srv]\n"
+"  50.0%        1   9223372036.9 s   9223372036.9 s   9223372037 s   9223372037 s   9223372037 s   9223372037 s  g  [srv]\n");
+	returns__exit(&returns);
+	return match;
+}
+
 static bool period_spans_all_times(void)
 {
 	struct returns returns = {};
@@ -259,5 +278,6 @@ int main(void)
 	check(period_spans_all_times(), "period_spans_all_times");
 	check(table_is_as_agreed(), "table_is_as_agreed");
 	check(odd_tables_are_readable(), "odd_tables_are_readable");
+	check(endless_totals_do_not_wrap(), "endless_totals_do_not_wrap");
 	return finish();
 }
