@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Can the file that -x names hold probes?
+ * Can the file that -x names hold probes, and where?
  *
  * Asked before any symbol is looked for, so that what is wrong with the file
  * isn't told as something that is wrong with its symbols.
@@ -8,6 +8,8 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gelf.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +17,7 @@
 
 #include "util/debug.h"
 #include "util/namespaces.h"
+#include "util/strbuf.h"
 #include "target.h"
 
 /* The path is the one in the mount namespace that --target-ns asks for. */
@@ -55,6 +58,35 @@ static const char *what_is_wrong(int fd)
 	return NULL;
 }
 
+/* The next part of the file that is mapped as code, from header @i on. */
+static bool next_code(Elf *elf, size_t *i, GElf_Phdr *phdr)
+{
+	size_t count;
+
+	if (elf_getphdrnum(elf, &count))
+		return false;
+	while (*i < count && gelf_getphdr(elf, (*i)++, phdr)) {
+		if (phdr->p_type == PT_LOAD && (phdr->p_flags & PF_X) && phdr->p_filesz)
+			return true;
+	}
+	return false;
+}
+
+/* @ranges takes all that is code. Returns whether @offset is in it. */
+static bool find_code(Elf *elf, u64 offset, struct strbuf *ranges)
+{
+	GElf_Phdr phdr;
+	size_t i = 0;
+
+	while (next_code(elf, &i, &phdr)) {
+		if (offset - phdr.p_offset < phdr.p_filesz)
+			return true;
+		strbuf_addf(ranges, "%s%#" PRIx64 "-%#" PRIx64, ranges->len ? ", " : "",
+			    phdr.p_offset, phdr.p_offset + phdr.p_filesz - 1);
+	}
+	return false;
+}
+
 /**
  * uprobe_target__require - go on only with a file that can hold probes
  * @path: what the user gave to -x, or before the definitions
@@ -73,4 +105,62 @@ void uprobe_target__require(const char *path, struct nsinfo *nsi)
 		exit(UPROBE_BAD_OPTION);
 	}
 	close(fd);
+}
+
+/**
+ * uprobe_target__code - where in a file is code, if not at an offset?
+ * @path: of the file
+ * @nsi: whose mount namespace @path is looked up in, NULL: ours
+ * @offset: in the file
+ *
+ * Return: the offsets of the first and the last byte of each range, in words and to
+ * be freed; NULL if @offset is in one of them, or if the file doesn't tell.
+ */
+char *uprobe_target__code(const char *path, struct nsinfo *nsi, u64 offset)
+{
+	struct strbuf ranges = STRBUF_INIT;
+	int fd = open_in(nsi, path);
+	char *code = NULL;
+	Elf *elf;
+
+	if (fd < 0)
+		return NULL;
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ, NULL);
+	if (elf && !find_code(elf, offset, &ranges))
+		code = strdup(ranges.len ? ranges.buf : "no offset at all");
+	strbuf_release(&ranges);
+	elf_end(elf);
+	close(fd);
+	return code;
+}
+
+/**
+ * uprobe_target__offset - where in a file is what has an address in its memory?
+ * @path: of the file
+ * @nsi: whose mount namespace @path is looked up in, NULL: ours
+ * @address: as in its symbols and debug information
+ * @offset: the answer
+ *
+ * Return: whether there is code at @address.
+ */
+bool uprobe_target__offset(const char *path, struct nsinfo *nsi, u64 address, u64 *offset)
+{
+	int fd = open_in(nsi, path);
+	bool found = false;
+	GElf_Phdr phdr;
+	size_t i = 0;
+	Elf *elf;
+
+	if (fd < 0)
+		return false;
+	elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ, NULL);
+	while (elf && !found && next_code(elf, &i, &phdr)) {
+		found = address - phdr.p_vaddr < phdr.p_filesz;
+		*offset = address - phdr.p_vaddr + phdr.p_offset;
+	}
+	elf_end(elf);
+	close(fd);
+	return found;
 }

@@ -24,6 +24,7 @@
 #include "util/probe-finder.h"
 #include "util/string2.h"
 #include "util/symbol.h"
+#include "target.h"
 #include "unplaced.h"
 
 /* What the file's symbols and debug information say about a definition. */
@@ -36,6 +37,9 @@ struct facts {
 	bool debug_info;	/* there is some */
 	bool debug_function;	/* it knows the function, perhaps only as inlined */
 	bool debug_source;	/* it knows the source file */
+	bool from_source;	/* and that the function is from there */
+	bool entered;		/* the function has code of its own */
+	u64 entry;		/* where that begins in the file */
 };
 
 /* --- symbols --- */
@@ -82,30 +86,58 @@ out:
 	map__put(map);
 }
 
+/* The function that begins at an offset in the file, as in FUNCTION.constprop.0; to be freed. */
+static char *function_at(const struct perf_probe_event *pev, u64 offset)
+{
+	struct map *map = get_target_map(pev->target, pev->nsi, true);
+	struct rb_node *node;
+	struct symbol *sym;
+	char *name = NULL;
+
+	if (!map)
+		return NULL;
+	if (map__load(map) < 0)
+		goto out;
+	map__for_each_symbol(map, sym, node) {
+		if (sym->type == STT_FUNC && map__unmap_ip(map, sym->start) == offset) {
+			name = strdup(sym->name);
+			break;
+		}
+	}
+out:
+	map__put(map);
+	return name;
+}
+
 /* --- debug information --- */
 
 #ifdef HAVE_DWARF_SUPPORT
 struct search {
-	const char *function;
-	bool found;
+	const struct perf_probe_point *point;
+	struct facts *facts;
+	Dwarf_Addr entry;	/* of one that has code of its own, else 0 */
 };
 
-static int compare_function(Dwarf_Die *die, void *data)
+/* With a source file in the definition, the entry is that of the function from there. */
+static int look_at_function(Dwarf_Die *die, void *data)
 {
 	struct search *search = data;
+	const struct perf_probe_point *pp = search->point;
+	struct facts *facts = search->facts;
+	const char *source;
 
-	if (!die_is_func_def(die) || !die_match_name(die, search->function))
+	if (!die_is_func_def(die) || !die_match_name(die, pp->function))
 		return DWARF_CB_OK;
-	search->found = true;
-	return DWARF_CB_ABORT;
-}
-
-static bool unit_has_function(Dwarf_Die *unit, const char *function)
-{
-	struct search search = { .function = function };
-
-	dwarf_getfuncs(unit, compare_function, &search, 0);
-	return search.found;
+	facts->debug_function = true;
+	if (pp->file) {
+		source = die_get_decl_file(die);
+		if (!source || strtailcmp(source, pp->file))
+			return DWARF_CB_OK;
+		facts->from_source = true;
+	}
+	if (!search->entry && die_entrypc(die, &search->entry))
+		search->entry = 0;
+	return DWARF_CB_OK;
 }
 
 static bool unit_has_source(Dwarf_Die *unit, const char *source)
@@ -127,6 +159,7 @@ static bool unit_has_source(Dwarf_Die *unit, const char *source)
 static void look_at_debug_info(const struct perf_probe_event *pev, struct facts *facts)
 {
 	const struct perf_probe_point *pp = &pev->point;
+	struct search search = { .point = pp, .facts = facts };
 	Dwarf_Off unit = 0, next;
 	struct debuginfo *info;
 	struct nscookie cookie;
@@ -141,14 +174,16 @@ static void look_at_debug_info(const struct perf_probe_event *pev, struct facts 
 	facts->debug_info = true;
 	while (!dwarf_nextcu(info->dbg, unit, &next, &header, NULL, NULL, NULL)) {
 		if (dwarf_offdie(info->dbg, unit + header, &die)) {
-			if (pp->function && !facts->debug_function)
-				facts->debug_function = unit_has_function(&die, pp->function);
+			if (pp->function)
+				dwarf_getfuncs(&die, look_at_function, &search, 0);
 			if (pp->file && !facts->debug_source)
 				facts->debug_source = unit_has_source(&die, pp->file);
 		}
 		unit = next;
 	}
 	debuginfo__delete(info);
+	facts->entered = search.entry &&
+			 uprobe_target__offset(pev->target, pev->nsi, search.entry, &facts->entry);
 }
 #else
 static void look_at_debug_info(const struct perf_probe_event *pev __maybe_unused,
@@ -229,6 +264,70 @@ static char *past_the_file(const struct perf_probe_event *pev)
 			pev->target, pev->point.abs_address, (u64)st.st_size);
 }
 
+static char *not_in_code(const struct perf_probe_event *pev)
+{
+	char *code = uprobe_target__code(pev->target, pev->nsi, pev->point.abs_address);
+	char *line = NULL;
+
+	if (code)
+		line = sentence("%s: offset %#" PRIx64 " is in no code, which is at %s: count from the start of the file, not of its memory",
+				pev->target, pev->point.abs_address, code);
+	free(code);
+	return line;
+}
+
+/* What perf would leave out without a word stands in the way of a wrong place. */
+static char *misplaced_offset(const struct perf_probe_event *pev)
+{
+	const struct perf_probe_point *pp = &pev->point;
+	char *line;
+
+	if (pp->offset)
+		return sentence("%s: %s+%#lx is an offset and another one: add the two numbers, %#" PRIx64,
+				pev->target, pp->function, pp->offset, pp->abs_address + pp->offset);
+	line = past_the_file(pev);
+	return line ?: not_in_code(pev);
+}
+
+static char *why_no_return(const struct perf_probe_event *pev, const struct facts *facts)
+{
+	const char *function = pev->point.function;
+	char *name = facts->entered ? function_at(pev, facts->entry) : NULL;
+	char *line;
+
+	if (pev->point.file && !facts->from_source)
+		line = why_not_in_source(pev, facts);
+	else if (name)
+		line = sentence("'%s' is a function of %s by the name of '%s': probe that",
+				function, pev->target, name);
+	else if (facts->entered)
+		line = sentence("'%s' of %s has no symbol, which a return probe takes: probe it by its offset, %#" PRIx64 "%%return",
+				function, pev->target, facts->entry);
+	else
+		line = sentence("'%s' is only inlined in %s and has no return: probe its entry, or the return of a function that calls it",
+				function, pev->target);
+	free(name);
+	return line;
+}
+
+/* perf looks for the places of return probes among the symbols, which know no source file. */
+static char *misplaced_return(const struct perf_probe_event *pev)
+{
+	const struct perf_probe_point *pp = &pev->point;
+	struct facts facts = {};
+
+	look_at_debug_info(pev, &facts);
+	if (!facts.debug_info)
+		return sentence("%s has no debug information, which tells what is from %s: name the function alone",
+				pev->target, pp->file);
+	if (!facts.entered)
+		return why_no_return(pev, &facts);
+	if (pev->ntevs == 1 && pev->tevs[0].point.address == facts.entry)
+		return NULL;
+	return sentence("'%s@%s%%return' could be any function of that name in %s: probe it by its offset, %#" PRIx64 "%%return",
+			pp->function, pp->file, pev->target, facts.entry);
+}
+
 static char *why_not_the_function(const struct perf_probe_event *pev, const struct facts *facts,
 				  int error)
 {
@@ -243,12 +342,11 @@ static char *why_not_the_function(const struct perf_probe_event *pev, const stru
 	if (pp->offset && facts->symbol && pp->offset >= facts->size)
 		return past_the_function(pev, facts->size);
 	if (pp->retprobe && !facts->symbol)
-		return sentence("'%s' is only inlined in %s and has no return: probe its entry, or the return of a function that calls it",
-				pp->function, pev->target);
+		return why_no_return(pev, facts);
+	if ((pp->line || pp->lazy_line) && (!pp->file || facts->from_source) && error == -ENODEV)
+		return why_not_a_line(pev);
 	if (pp->file && error == -ENODEV)
 		return why_not_in_source(pev, facts);
-	if ((pp->line || pp->lazy_line) && error == -ENODEV)
-		return why_not_a_line(pev);
 	if (facts->symbol && !facts->debug_function && !strisglob(pp->function) && error == -ENODEV)
 		return sentence("'%s' of %s has no source in the debug information: probe it by its offset, %s=%#" PRIx64,
 				pp->function, pev->target, pp->function, facts->offset + pp->offset);
@@ -256,6 +354,21 @@ static char *why_not_the_function(const struct perf_probe_event *pev, const stru
 		return sentence("'%s' is an indirect function of %s: probe the function that it resolves to when the program starts",
 				pp->function, pev->target);
 	return NULL;
+}
+
+static char *why_not_at_offset(struct perf_probe_event *pev, int error)
+{
+	const struct perf_probe_point *pp = &pev->point;
+
+	if (error == -E2BIG)
+		return NULL;
+	if (pp->file || pp->line || pp->lazy_line)
+		return sentence("%s: %s is an offset in the file, which goes without a source file or line",
+				pev->target, pp->function);
+	if (!perf_probe_with_var(pev))
+		return NULL;
+	return sentence("%s: at %s, an offset in the file, there are no variables to fetch: name registers or memory, or probe a function",
+			pev->target, pp->function);
 }
 
 /* --- entry points --- */
@@ -278,13 +391,13 @@ char *uprobe_unplaced__why(struct perf_probe_event *pev, int error)
 	if (pev->sdt && error == -ENOENT)
 		return sentence("perf knows no static probe '%s:%s' in %s: 'perf buildid-cache --add %s' looks for them",
 				pev->group, pev->event, pev->target, pev->target);
+	if (pev->sdt && error == -E2BIG)
+		return sentence("static probe '%s:%s' is in more places of %s than --max-probes allows: raise it",
+				pev->group, pev->event, pev->target);
 	if (pev->sdt)
 		return NULL;
-	if (is_offset_in_file(pp) && error != -E2BIG)
-		return sentence("%s: at %s, an offset in the file, there are no variables to fetch: name registers or memory, or probe a function",
-				pev->target, pp->function);
 	if (is_offset_in_file(pp))
-		return NULL;
+		return why_not_at_offset(pev, error);
 	if (pp->function)
 		look_at_symbols(pev, &facts);
 	look_at_debug_info(pev, &facts);
@@ -302,8 +415,8 @@ char *uprobe_unplaced__why(struct perf_probe_event *pev, int error)
  * uprobe_unplaced__misplaced - is the place that a definition was resolved to outside of what it names?
  * @pev: the definition, resolved
  *
- * Offsets aren't always compared with the end of the function or of the file when
- * they are resolved.
+ * Offsets aren't always compared with the end of the function or with the code of
+ * the file when they are resolved, nor return probes with the source file.
  *
  * Context: between init_probe_symbol_maps() and exit_probe_symbol_maps().
  * Return: a sentence, to be freed, or NULL if all is well.
@@ -315,7 +428,9 @@ char *uprobe_unplaced__misplaced(struct perf_probe_event *pev)
 	if (!pev->target || !pev->uprobes || pev->sdt || !pev->point.function)
 		return NULL;
 	if (is_offset_in_file(&pev->point))
-		return past_the_file(pev);
+		return misplaced_offset(pev);
+	if (pev->point.retprobe && pev->point.file)
+		return misplaced_return(pev);
 	if (!pev->point.offset)
 		return NULL;
 	look_at_symbols(pev, &facts);
