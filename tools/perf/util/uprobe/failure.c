@@ -213,8 +213,6 @@ int uprobe_failure__parse(struct uprobe_failure *failure, const char *typed,
 void uprobe_failure__watch(struct uprobe_failure *failure, bool user, char command)
 {
 	failure->user = user;
-	if (user && command == 'a')
-		failure->before = uprobe_refusal__events();
 	if (user || command == 'd')
 		keep_words(failure);
 }
@@ -258,6 +256,7 @@ int uprobe_failure__resolved(struct uprobe_failure *failure, struct perf_probe_e
 	}
 	if (npevs == 1)
 		remember_where(failure, pevs, 0);
+	uprobe_before__read(&failure->before);
 	return error;
 }
 
@@ -278,10 +277,10 @@ int uprobe_failure__applied(struct uprobe_failure *failure, struct perf_probe_ev
 	if (!failure->user || error >= 0)
 		return error;
 	if (error == -EEXIST)
-		failure->line = uprobe_refusal__existing(words_so_far(failure), failure->before);
+		failure->line = uprobe_refusal__existing(words_so_far(failure), &failure->before);
 	if (!failure->line)
-		failure->line = uprobe_refusal__why(pevs, npevs);
-	failure->left = uprobe_refusal__undo(pevs, npevs, failure->before);
+		failure->line = uprobe_refusal__why(pevs, npevs, &failure->before);
+	failure->left = uprobe_refusal__undo(pevs, npevs, &failure->before);
 	return error;
 }
 
@@ -308,7 +307,7 @@ void uprobe_failure__say(struct uprobe_failure *failure, int error)
 
 	for (i = 0; i < failure->definitions; i++)
 		free(failure->typed[i]);
-	strlist__delete(failure->before);
+	uprobe_before__forget(&failure->before);
 	free(failure->words);
 	free(failure->where);
 	free(failure->line);

@@ -10,9 +10,9 @@
 #include <stdio.h>
 
 #include "util/probe-finder.h"
+#include "refusal.h"
 
 struct perf_probe_event;
-struct strlist;
 
 /**
  * struct uprobe_failure - what one perf probe command may have to say when it fails
@@ -25,7 +25,7 @@ struct strlist;
  * @where: "FILE: 'DEFINITION'" at which it failed, NULL if nobody knows
  * @line: the one line to say instead of @words, NULL: make one of @words
  * @left: how many events it added that couldn't be taken away
- * @before: uprobe_events as it was before the command, NULL if it can't be read
+ * @before: what tracefs held before the first event was added
  *
  * All zero to begin with; lives as long as the command.
  */
@@ -39,7 +39,7 @@ struct uprobe_failure {
 	char *where;
 	char *line;
 	int left;
-	struct strlist *before;
+	struct uprobe_before before;
 };
 
 int uprobe_failure__parse(struct uprobe_failure *failure, const char *typed,

@@ -18,19 +18,12 @@
 
 /* --- what is in uprobe_events --- */
 
-/**
- * uprobe_refusal__events - the commands that there are now
- *
- * Return: to be deleted by the caller; NULL if uprobe_events can't be read, or in
- * a dry run, which adds nothing.
- */
-struct strlist *uprobe_refusal__events(void)
+/* The commands that there are now; NULL if uprobe_events can't be read. */
+static struct strlist *read_events(void)
 {
 	struct strlist *events;
 	int fd;
 
-	if (probe_event_dry_run)
-		return NULL;
 	fd = open_trace_file("uprobe_events", false);
 	if (fd < 0)
 		return NULL;
@@ -81,25 +74,25 @@ static char *find_event(struct strlist *events, const char *group, const char *e
 /**
  * uprobe_refusal__existing - which event is in the way of a new one?
  * @words: what perf said, which names the event but not its group
- * @before: uprobe_events before the command
+ * @before: what tracefs held before the command
  *
  * perf looks at the name alone, so that the event may be one of another group.
  *
  * Return: a sentence, to be freed, or NULL if @words or uprobe_events don't tell.
  */
-char *uprobe_refusal__existing(const char *words, struct strlist *before)
+char *uprobe_refusal__existing(const char *words, const struct uprobe_before *before)
 {
-	struct strlist *events = uprobe_refusal__events();
+	struct strlist *events = read_events();
 	char *group = NULL, *old = NULL, *line = NULL;
 	char event[64];
 	int written = -1;
 
 	words = strstr(words, "event \"");
 	if (words && sscanf(words, "event \"%63[^\"]\" already exists", event) == 1) {
-		group = find_event(events ?: before, NULL, event);
-		old = find_event(before, NULL, event);
+		group = find_event(events ?: before->events, NULL, event);
+		old = find_event(before->events, NULL, event);
 	}
-	if (group && (old || !before))
+	if (group && (old || !before->events))
 		written = asprintf(&line, "event %s:%s exists: delete it with 'perf probe -d %s:%s', or add a second one with --force",
 				   group, event, group, event);
 	else if (group)
@@ -115,13 +108,15 @@ char *uprobe_refusal__existing(const char *words, struct strlist *before)
 
 /* The newest entry of error_log. */
 struct refusal {
-	char *reason;	/* NULL: there is no entry */
+	char *first;	/* its first line, NULL: there is no entry */
+	char *reason;	/* from there */
 	char *command;	/* as it was written */
 	size_t column;	/* in @command, where the caret points */
 };
 
 static void clear_refusal(struct refusal *newest)
 {
+	free(newest->first);
 	free(newest->reason);
 	free(newest->command);
 	memset(newest, 0, sizeof(*newest));
@@ -143,6 +138,7 @@ static void read_line(struct refusal *newest, char *line)
 		newest->command = strdup(line + strlen(gives));
 	} else if (line[0] == '[') {
 		clear_refusal(newest);
+		newest->first = strdup(line);
 		found = strstr(line, says);
 		newest->reason = found ? strdup(found + strlen(says)) : NULL;
 	} else {
@@ -171,6 +167,36 @@ static void read_newest(struct refusal *newest)
 	fclose(log);
 }
 
+/**
+ * uprobe_before__read - remember what tracefs holds now
+ * @before: where
+ *
+ * Nothing in a dry run, which adds nothing.
+ */
+void uprobe_before__read(struct uprobe_before *before)
+{
+	struct refusal newest;
+
+	if (probe_event_dry_run)
+		return;
+	before->events = read_events();
+	read_newest(&newest);
+	before->refusal = newest.first;
+	newest.first = NULL;
+	clear_refusal(&newest);
+}
+
+/**
+ * uprobe_before__forget - free what was remembered
+ * @before: empty afterwards
+ */
+void uprobe_before__forget(struct uprobe_before *before)
+{
+	strlist__delete(before->events);
+	free(before->refusal);
+	memset(before, 0, sizeof(*before));
+}
+
 /* error_log belongs to everybody: the newest entry must be about a command of ours. */
 static bool is_ours(struct perf_probe_event *pev, const char *command)
 {
@@ -192,11 +218,13 @@ static bool is_ours(struct perf_probe_event *pev, const char *command)
  * uprobe_refusal__why - why did the kernel refuse one of the commands?
  * @pevs: the definitions, with the events made of them
  * @npevs: how many
+ * @before: what tracefs held before the command
  *
  * Return: a sentence with the command and the kernel's reason, to be freed, or
  * NULL if error_log doesn't tell.
  */
-char *uprobe_refusal__why(struct perf_probe_event *pevs, int npevs)
+char *uprobe_refusal__why(struct perf_probe_event *pevs, int npevs,
+			  const struct uprobe_before *before)
 {
 	struct refusal newest;
 	const char *word = "";
@@ -205,6 +233,8 @@ char *uprobe_refusal__why(struct perf_probe_event *pevs, int npevs)
 	int i, len;
 
 	read_newest(&newest);
+	if (newest.first && before->refusal && !strcmp(newest.first, before->refusal))
+		goto out;
 	for (i = 0; i < npevs && newest.command && !ours; i++)
 		ours = is_ours(&pevs[i], newest.command);
 	if (!ours || !newest.reason)
@@ -222,17 +252,17 @@ out:
 
 /* --- nothing half done --- */
 
-/* Of one that is there now and wasn't before the command. */
-static bool is_left(const struct probe_trace_event *tev, struct strlist *before)
+/* Of one that the command wrote: it is there now and wasn't before. */
+static bool is_left(const struct probe_trace_event *tev, const struct uprobe_before *before)
 {
 	struct strlist *now;
 	char *old, *new;
 	bool left;
 
-	if (!tev->event || !tev->group)
+	if (!tev->written)
 		return false;
-	now = uprobe_refusal__events();
-	old = find_event(before, tev->group, tev->event);
+	now = read_events();
+	old = find_event(before->events, tev->group, tev->event);
 	new = find_event(now, tev->group, tev->event);
 	left = new && !old;
 	free(old);
@@ -260,15 +290,16 @@ static bool remove_event(const struct probe_trace_event *tev)
  * uprobe_refusal__undo - take away what a command added before it failed
  * @pevs: its definitions, with the events made of them
  * @npevs: how many
- * @before: uprobe_events before the command; what is in it stays
+ * @before: what tracefs held before the command; that stays
  *
  * Return: how many events couldn't be taken away, since somebody uses them already.
  */
-int uprobe_refusal__undo(struct perf_probe_event *pevs, int npevs, struct strlist *before)
+int uprobe_refusal__undo(struct perf_probe_event *pevs, int npevs,
+			 const struct uprobe_before *before)
 {
 	int i, j, left = 0;
 
-	for (i = 0; before && i < npevs; i++)
+	for (i = 0; before->events && i < npevs; i++)
 		for (j = 0; j < pevs[i].ntevs; j++)
 			if (is_left(&pevs[i].tevs[j], before))
 				left += !remove_event(&pevs[i].tevs[j]);

@@ -8,9 +8,22 @@
 struct perf_probe_event;
 struct strlist;
 
-struct strlist *uprobe_refusal__events(void);
-char *uprobe_refusal__existing(const char *words, struct strlist *before);
-char *uprobe_refusal__why(struct perf_probe_event *pevs, int npevs);
-int uprobe_refusal__undo(struct perf_probe_event *pevs, int npevs, struct strlist *before);
+/**
+ * struct uprobe_before - what tracefs holds before a command writes to it
+ * @events: uprobe_events, NULL: it can't be read, or nothing will be written
+ * @refusal: first line of the newest entry of error_log, with its time; NULL: there is none
+ */
+struct uprobe_before {
+	struct strlist *events;
+	char *refusal;
+};
+
+void uprobe_before__read(struct uprobe_before *before);
+void uprobe_before__forget(struct uprobe_before *before);
+char *uprobe_refusal__existing(const char *words, const struct uprobe_before *before);
+char *uprobe_refusal__why(struct perf_probe_event *pevs, int npevs,
+			  const struct uprobe_before *before);
+int uprobe_refusal__undo(struct perf_probe_event *pevs, int npevs,
+			 const struct uprobe_before *before);
 
 #endif /* __PERF_UPROBE_REFUSAL_H */
