@@ -32,9 +32,6 @@
 
 #include "internal.h"
 
-/* A protection, not a limit on honest recursion: 8 MB of stack end earlier. */
-#define MAX_CALLS	65536
-
 /* how many calls are looked at in the trap */
 #define MAX_SEARCH	64
 
@@ -216,7 +213,7 @@ prepare(struct uprobe_thread *ut, struct uprobe *uprobe, struct pt_regs *regs,
 	if (err)
 		return err;
 	opening->missed = UPROBE_MISSED_DEPTH;
-	if (ut->nr_calls >= MAX_CALLS)
+	if (ut->nr_calls >= READ_ONCE(uprobe_max_depth))
 		return 0;
 	err = need_return_site(opening->ret_addr, uprobe, may_wait);
 	opening->missed = err == -ENOMEM ? UPROBE_MISSED_MEMORY :
@@ -331,7 +328,8 @@ struct open_call *uprobe_call_try(struct uprobe_thread *ut,
 	struct open_call *call = ut->pool;
 	struct uprobe_site *site;
 
-	if (unlikely(!call || ut->nr_calls >= MAX_CALLS ||
+	if (unlikely(!call ||
+		     ut->nr_calls >= READ_ONCE(uprobe_max_depth) ||
 		     !arch_uprobe_read_return(regs, &sp, &ret_addr) ||
 		     (ut->calls && ut->calls->pub.sp <= sp)))
 		return NULL;

@@ -24,6 +24,7 @@
  *	interrupt.c	a thread is interrupted in a slot
  *	debugger.c	a debugger reads and writes where sites are
  *	task.c		what a thread carries along; work before user mode
+ *	limits.c	how much one program may take
  *
  * Lock order, outermost first:
  *
@@ -135,6 +136,7 @@ struct uprobe {
  * @semaphores: of struct uprobe_semaphore. mmap_lock.
  * @nr_returners: sites whose uprobe has consumers of returns; at 0 the return
  *	sites go. mmap_lock.
+ * @nr_return_sites: sites in return role. mmap_lock.
  * @inherited: filters must be asked about every site, since fork made them.
  *	mmap_lock.
  * @absent_start: first of the places that wait for a page (absent.c). mmap_lock.
@@ -160,6 +162,7 @@ struct uprobe_space {
 	struct delayed_work	tidy;
 	struct list_head	semaphores;
 	unsigned int		nr_returners;
+	unsigned int		nr_return_sites;
 	bool			inherited;
 	unsigned long		absent_start;
 	unsigned long		absent_end;
@@ -708,6 +711,9 @@ void uprobe_resume(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_trap(struct uprobe_thread *ut, unsigned long vaddr,
 		 struct pt_regs *regs);
 bool uprobe_back_from_trap(struct uprobe_thread *ut, struct pt_regs *regs);
+
+/* limits.c */
+extern unsigned int uprobe_max_depth, uprobe_max_return_sites;
 
 /* step.c */
 void uprobe_step_start(struct uprobe_thread *ut, struct uprobe_site *site,

@@ -112,6 +112,17 @@ static void remove_site(struct uprobe_site *site)
 		unpublish(site);
 }
 
+static void set_return_role(struct uprobe_site *site, bool is_return)
+{
+	struct uprobe_space *space = site->space;
+
+	if (site->is_return == is_return)
+		return;
+	WRITE_ONCE(site->is_return, is_return);
+	WRITE_ONCE(space->nr_return_sites,
+		   space->nr_return_sites + (is_return ? 1 : -1));
+}
+
 static void drop_return_roles(struct uprobe_space *space)
 {
 	struct uprobe_site *site;
@@ -121,7 +132,7 @@ static void drop_return_roles(struct uprobe_space *space)
 		at = site->vaddr + 1;
 		if (!site->is_return)
 			continue;
-		site->is_return = false;
+		set_return_role(site, false);
 		uprobe_space_lost_site(space);
 		if (!site->uprobe)
 			remove_site(site);
@@ -227,7 +238,7 @@ void uprobe_site_remove(struct uprobe_site *site)
 	mmap_assert_write_locked(site->space->mm);
 	refcount_inc(&site->ref);
 	detach(site);
-	site->is_return = false;
+	set_return_role(site, false);
 	uprobe_space_lost_site(site->space);
 	remove_site(site);
 	set_wants_returns(site, false);
@@ -418,7 +429,7 @@ static struct uprobe_site *make_site(struct vm_area_struct *vma,
 		return ERR_PTR(-ENOMEM);
 	site->inode = file_inode(vma->vm_file);
 	site->offset = uprobe_offset_of(vma, vaddr);
-	site->is_return = !uprobe;
+	set_return_role(site, !uprobe);
 	err = prepare(site, vma, uprobe);
 	if (!err && uprobe && uprobe->nr_bytes &&
 	    site->arch.insn[0] != uprobe->bytes[0])
@@ -426,6 +437,7 @@ static struct uprobe_site *make_site(struct vm_area_struct *vma,
 	if (!err)
 		err = put_in_place(site);
 	if (err) {
+		set_return_role(site, false);
 		uprobe_site_put(site);
 		return ERR_PTR(err);
 	}
@@ -478,6 +490,14 @@ int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 	return 0;
 }
 
+static bool too_many_return_sites(struct mm_struct *mm)
+{
+	const struct uprobe_space *space = READ_ONCE(mm->uprobes_state.space);
+
+	return space && READ_ONCE(space->nr_return_sites) >=
+			READ_ONCE(uprobe_max_return_sites);
+}
+
 /**
  * uprobe_site_make_return - let calls end at an address
  * @mm: the current task's
@@ -486,7 +506,8 @@ int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
  *
  * Context: task context of the caller's own mm; takes mmap_lock.
  * Return: 0, or -errno if the address can't carry a site: no private file
- * text (-ENXIO), an instruction that can't be probed, no memory.
+ * text (-ENXIO), an instruction that can't be probed, no memory, or too many of
+ * them (-ENOSPC).
  */
 int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
 			    struct uprobe *uprobe)
@@ -500,6 +521,9 @@ int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
 		uprobe_site_put(site);
 	if (done)
 		return 0;
+	/* threads that come at once may exceed it by as many */
+	if (too_many_return_sites(mm))
+		return -ENOSPC;
 
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
@@ -510,7 +534,7 @@ int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
 		err = PTR_ERR_OR_ZERO(site);
 	}
 	if (!err)
-		WRITE_ONCE(site->is_return, true);
+		set_return_role(site, true);
 	mmap_write_unlock(mm);
 	return err;
 }
@@ -594,7 +618,7 @@ static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
 		return -ENOMEM;
 	site->inode = from->inode;
 	site->offset = from->offset;
-	site->is_return = from->is_return;
+	set_return_role(site, from->is_return);
 	site->arch = from->arch;
 	site->next = arch_uprobe_next(&site->arch, site->vaddr);
 	site->byte = from->byte;
