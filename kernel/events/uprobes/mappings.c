@@ -180,10 +180,12 @@ bool uprobe_is_dirty(const struct mm_struct *mm)
 bool uprobe_awaits_sync(struct mm_struct *mm)
 {
 	struct uprobes_state *state = &mm->uprobes_state;
+	bool awaits;
 
-	guard(spinlock)(&state->lock);
-	return state->dirty_start < state->dirty_end ||
-	       (state->space && state->space->inherited);
+	spin_lock(&state->lock);
+	awaits = state->dirty_start < state->dirty_end;
+	spin_unlock(&state->lock);
+	return awaits || (state->space && state->space->inherited);
 }
 
 static bool has_sites(struct uprobe_space *space, unsigned long start,
