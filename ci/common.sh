@@ -11,7 +11,7 @@ tested_version=$(cat "$root/ci/base-version")
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 # What programs print is read here.
-export LC_ALL=C.UTF-8
+export LC_ALL=C.UTF-8 LANG=C.UTF-8
 
 say() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
