@@ -10,7 +10,7 @@ tested_version=$(cat "$root/ci/base-version")
 # The makes that are called here decide for themselves.
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
-# What programs print is read here.
+# What programs print is read here. (LANG is also part of the keys of the compiler's cache.)
 export LC_ALL=C.UTF-8 LANG=C.UTF-8
 
 say() {

@@ -257,6 +257,7 @@ void uprobe_sigreturn(void);
 unsigned long uprobe_user_ip(struct pt_regs *regs);
 void uprobe_leave_slot(struct pt_regs *regs);
 unsigned long uprobe_get_trap_addr(struct pt_regs *regs);
+bool uprobe_deny_fault(struct pt_regs *regs);
 
 /* ---- contract with the architecture ------------------------------------- */
 
@@ -339,6 +340,7 @@ static inline void uprobe_peek(struct vm_area_struct *vma, unsigned long addr,
 	copy_to_user_page(vma, page, addr, to, from, len)
 static inline void uprobe_notify_resume(struct pt_regs *regs) { }
 static inline bool uprobe_deny_signal(void) { return false; }
+static inline bool uprobe_deny_fault(struct pt_regs *regs) { return false; }
 static inline void uprobe_sigreturn(void) { }
 static inline void uprobe_leave_slot(struct pt_regs *regs) { }
 static inline bool uprobe_breakpoint(struct pt_regs *regs) { return false; }

@@ -15,6 +15,7 @@
  *	semaphore.c	the SDT counters that say "somebody listens"
  *	slots.c		executable copies of displaced instructions
  *	threads.c	where the threads of an address space stand
+ *	strand.c	slots go, with threads in them
  *	trap.c		a thread arrives at a breakpoint
  *	deliver.c	the consumers get the hit
  *	hit.c		what the trap has left to do
@@ -409,6 +410,9 @@ struct uprobe_opening {
  * @site: in STEP_RUNNING and after: the site it stands on, referenced
  * @slot: and the slot it is in, which may be lost to the process meanwhile
  * @arch: what the architecture saved for the step
+ * @stranded: 0, or where in a slot it was when that was unmapped
+ * @stranded_origin: where that is without the slot
+ * @stranded_vaddr: and the address of the instruction
  * @interrupted: instructions that it will go on with without another hit
  * @nr_interrupted: how many
  * @trap: has it met a debugger's breakpoint at a site?
@@ -428,7 +432,8 @@ struct uprobe_opening {
  * @end_id: end of the block of numbers that this thread has taken
  *
  * Only the thread itself uses it, except for uprobe_copy_process(), which
- * fills the one of a child that has not run yet.
+ * fills the one of a child that has not run yet, and for uprobe_strand(), while
+ * the thread doesn't run or from an interrupt on its CPU.
  */
 struct uprobe_thread {
 	struct uprobe_task	task;
@@ -439,6 +444,9 @@ struct uprobe_thread {
 	struct uprobe_site	*site;
 	unsigned long		slot;
 	struct arch_uprobe_task	arch;
+	unsigned long		stranded;
+	unsigned long		stranded_origin;
+	unsigned long		stranded_vaddr;
 	struct uprobe_interruption *interrupted;
 	unsigned int		nr_interrupted;
 	enum uprobe_trap	trap;
@@ -646,6 +654,7 @@ void uprobe_semaphores_free(struct uprobe_space *space);
 int uprobe_slot_alloc(struct uprobe_site *site);
 unsigned long uprobe_slot_origin(const struct uprobe_space *space,
 				 unsigned long addr, unsigned long *vaddr);
+bool uprobe_slot_is_mapped(const struct uprobe_space *space, unsigned long addr);
 int uprobe_slot_replace(struct uprobe_site *site);
 void uprobe_slot_check(struct uprobe_site *site);
 void uprobe_slot_retire(struct uprobe_site *site);
@@ -656,9 +665,14 @@ bool uprobe_areas_unmap(struct uprobe_space *space);
 void uprobe_areas_free(struct uprobe_space *space);
 
 /* threads.c */
-bool uprobe_visit_threads(struct mm_struct *mm,
-			  void (*visit)(void *data, unsigned long ip),
+typedef void (*uprobe_visitor)(void *data, struct task_struct *t,
+			       unsigned long ip);
+bool uprobe_visit_threads(struct mm_struct *mm, uprobe_visitor visit,
 			  void *data);
+
+/* strand.c has uprobe_deny_fault(), too, which the architecture calls */
+void uprobe_strand(const struct uprobe_space *space, unsigned long start,
+		   unsigned long end);
 
 /* trap.c has uprobe_breakpoint(), which the architecture calls */
 
@@ -705,6 +719,7 @@ void uprobe_remember(struct uprobe_thread *ut, unsigned long vaddr,
 void uprobe_inherit_interruptions(struct uprobe_thread *child,
 				  const struct uprobe_thread *parent);
 void uprobe_forget_interruptions(struct uprobe_thread *ut);
+void uprobe_rescue(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_resume(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* debugger.c */

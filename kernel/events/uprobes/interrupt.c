@@ -47,11 +47,16 @@ struct uprobe_interruption {
 
 static unsigned long origin_of(unsigned long ip, unsigned long *vaddr)
 {
+	const struct uprobe_thread *ut = uprobe_thread_of(current);
 	struct mm_struct *mm = current->mm;
 	/* pairs with smp_store_release() in uprobe_space_make() */
 	struct uprobe_space *space =
 		mm ? smp_load_acquire(&mm->uprobes_state.space) : NULL;
 
+	if (ut && ut->stranded && ut->stranded == ip) {
+		*vaddr = ut->stranded_vaddr;
+		return ut->stranded_origin;
+	}
 	return space ? uprobe_slot_origin(space, ip, vaddr) : 0;
 }
 
@@ -207,6 +212,41 @@ void uprobe_forget_interruptions(struct uprobe_thread *ut)
 		forget(ut, &ut->interrupted);
 }
 
+/* Return: false if it wasn't in a slot. */
+static bool move_out(struct uprobe_thread *ut, struct pt_regs *regs)
+{
+	unsigned long origin, vaddr;
+
+	if (ut->site) {
+		uprobe_step_abort(ut, regs);
+		return true;
+	}
+	origin = origin_of(instruction_pointer(regs), &vaddr);
+	if (!origin)
+		return false;
+	instruction_pointer_set(regs, origin);
+	if (origin == vaddr)
+		uprobe_interrupted(ut, vaddr, regs);
+	return true;
+}
+
+/**
+ * uprobe_rescue - has the process unmapped the slot that the thread is in?
+ * @ut: the current thread
+ * @regs: what it is about to return to user mode with
+ *
+ * Context: task context before the return to user mode, before uprobe_resume().
+ */
+void uprobe_rescue(struct uprobe_thread *ut, struct pt_regs *regs)
+{
+	if (!ut->stranded)
+		return;
+	/* unless it was sent elsewhere */
+	if (ut->stranded == instruction_pointer(regs))
+		move_out(ut, regs);
+	WRITE_ONCE(ut->stranded, 0);
+}
+
 /**
  * uprobe_deny_signal - a signal is about to be looked at
  *
@@ -221,7 +261,6 @@ bool uprobe_deny_signal(void)
 	struct uprobe_thread *ut = uprobe_thread_of(current);
 	struct pt_regs *regs = task_pt_regs(current);
 	struct uprobe_interruption **link;
-	unsigned long origin, vaddr;
 
 	if (!ut)
 		return false;
@@ -229,17 +268,8 @@ bool uprobe_deny_signal(void)
 		ut->trap = TRAP_SEEN;
 		set_thread_flag(TIF_UPROBE);
 	}
-	if (ut->site) {
-		uprobe_step_abort(ut, regs);
+	if (move_out(ut, regs))
 		return false;
-	}
-	origin = origin_of(instruction_pointer(regs), &vaddr);
-	if (origin) {
-		instruction_pointer_set(regs, origin);
-		if (origin == vaddr)
-			uprobe_interrupted(ut, vaddr, regs);
-		return false;
-	}
 	/* about to meet a breakpoint: that will be a hit when it comes back */
 	link = find(ut, instruction_pointer(regs), user_stack_pointer(regs));
 	if (*link && !ut->resumes)

@@ -215,6 +215,20 @@ static void lose_area(struct uprobe_space *space, struct uprobe_area *area)
 	}
 }
 
+static unsigned int index_of(const struct uprobe_area *area,
+			     unsigned long slot)
+{
+	return (slot - area->vaddr) / UPROBE_SLOT_SIZE;
+}
+
+static bool has_used(const struct uprobe_area *area, unsigned long from,
+		     unsigned long to)
+{
+	unsigned int end = index_of(area, to);
+
+	return find_next_bit(area->used, end, index_of(area, from)) < end;
+}
+
 static void note_unmapped(struct uprobe_area *area, unsigned long from,
 			  unsigned long to)
 {
@@ -236,6 +250,8 @@ static void area_closed(struct vm_area_struct *vma)
 	if (!area)
 		return;
 	lose_area(space, area);
+	if (has_used(area, vma->vm_start, vma->vm_end))
+		uprobe_strand(space, vma->vm_start, vma->vm_end);
 	note_unmapped(area, vma->vm_start, vma->vm_end);
 }
 
@@ -400,12 +416,6 @@ static bool still_mapped(struct mm_struct *mm, const struct uprobe_area *area)
 	       vma->vm_start == area->vaddr && vma->vm_end == area_end(area);
 }
 
-static unsigned int index_of(const struct uprobe_area *area,
-			     unsigned long slot)
-{
-	return (slot - area->vaddr) / UPROBE_SLOT_SIZE;
-}
-
 /* The bytes are there before a thread is told of the slot. */
 static int fill(struct uprobe_area *area, unsigned int i, const u8 *bytes)
 {
@@ -515,12 +525,26 @@ void uprobe_slot_check(struct uprobe_site *site)
 }
 
 /**
+ * uprobe_slot_is_mapped - is there an area?
+ * @space: of the address space
+ * @addr: an address for which uprobe_slot_origin() has an answer
+ *
+ * Context: mmap_lock held.
+ * Return: false if the process has unmapped it just now.
+ */
+bool uprobe_slot_is_mapped(const struct uprobe_space *space, unsigned long addr)
+{
+	const struct vm_area_struct *vma = vma_lookup(space->mm, addr);
+
+	return vma && vma->vm_ops == &area_vm_ops;
+}
+
+/**
  * uprobe_slot_replace - a thread needs the slot, and it is lost
  * @site: referenced, in the current task's address space
  *
  * Not before a thread needs it: a program that unmaps all that it finds shall
- * come to an end. Threads that are in the old slot execute what they find
- * there, as with any code that is unmapped under them.
+ * come to an end.
  *
  * Context: task context, no locks.
  * Return: 0, -ENOMEM, -EINTR.
@@ -622,7 +646,7 @@ static bool choose_candidates(struct uprobe_space *space)
 	return any;
 }
 
-static void see(void *data, unsigned long ip)
+static void see(void *data, struct task_struct *t, unsigned long ip)
 {
 	struct uprobe_space *space = data;
 	struct uprobe_area *area = area_at(space, ip);

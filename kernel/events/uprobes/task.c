@@ -119,6 +119,7 @@ void uprobe_notify_resume(struct pt_regs *regs)
 			uprobe_thread_make(GFP_KERNEL);
 		return;
 	}
+	uprobe_rescue(ut, regs);
 	uprobe_resume(ut, regs);
 	switch (ut->step) {
 	case STEP_HIT:

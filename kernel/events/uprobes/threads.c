@@ -2,9 +2,9 @@
 /*
  * Where do the threads of an address space stand in user mode?
  *
- * For slots.c, which may use a slot again only when no thread is in it. A
- * thread that doesn't run has its registers saved; one that runs is asked by
- * an interrupt on its CPU.
+ * For slots.c, which may use a slot again only when no thread is in it, and for
+ * strand.c, if slots go with threads in them. A thread that doesn't run has its
+ * registers saved; one that runs is asked by an interrupt on its CPU.
  */
 
 #include <linux/sched.h>
@@ -21,16 +21,26 @@
 /**
  * struct look - the question to one thread
  * @task: the thread
+ * @visit: who wants to know
+ * @data: for @visit
  * @cpu: where it runs, or -1
- * @ip: its instruction pointer in user mode
- * @known: @ip is set
+ * @visited: @visit has been told
  */
 struct look {
 	struct task_struct	*task;
+	uprobe_visitor		visit;
+	void			*data;
 	int			cpu;
-	unsigned long		ip;
-	bool			known;
+	bool			visited;
 };
+
+/* In kernel mode the user registers are saved, too. */
+static void visit(struct look *look)
+{
+	look->visit(look->data, look->task,
+		    instruction_pointer(task_pt_regs(look->task)));
+	look->visited = true;
+}
 
 /* The task can neither begin nor cease to run meanwhile. */
 static int look_at(struct task_struct *task, void *data)
@@ -42,54 +52,52 @@ static int look_at(struct task_struct *task, void *data)
 		look->cpu = task_cpu(task);
 		return 0;
 	}
-	look->ip = instruction_pointer(task_pt_regs(task));
-	look->known = true;
+	visit(look);
 	return 0;
 }
 
-/* On the thread's CPU. In kernel mode its user registers are saved, too. */
+/* On the thread's CPU. */
 static void look_here(void *data)
 {
 	struct look *look = data;
 
-	if (current != look->task)
-		return;
-	look->ip = instruction_pointer(task_pt_regs(current));
-	look->known = true;
+	if (current == look->task)
+		visit(look);
 }
 
 /* Return: false if it couldn't be found out. */
-static bool find_ip(struct look *look, struct mm_struct *mm)
+static bool ask(struct look *look, struct mm_struct *mm)
 {
 	int tries;
 
-	for (tries = 0; tries < MAX_TRIES && !look->known; tries++) {
+	for (tries = 0; tries < MAX_TRIES && !look->visited; tries++) {
 		/* who has left the address space doesn't come back */
 		if (READ_ONCE(look->task->mm) != mm)
 			return true;
 		task_call_func(look->task, look_at, look);
-		if (!look->known && look->cpu >= 0)
+		if (!look->visited && look->cpu >= 0)
 			smp_call_function_single(look->cpu, look_here, look, 1);
 	}
-	return look->known;
+	return look->visited;
 }
 
 /* The saved registers are on the stack, which goes before the task does. */
-static bool find_ip_of_live(struct look *look, struct mm_struct *mm)
+static bool ask_if_live(struct look *look, struct mm_struct *mm)
 {
-	bool found;
+	bool asked;
 
 	if (!try_get_task_stack(look->task))
 		return true;
-	found = find_ip(look, mm);
+	asked = ask(look, mm);
 	put_task_stack(look->task);
-	return found;
+	return asked;
 }
 
 /**
  * uprobe_visit_threads - visit the user-mode addresses of all threads
  * @mm: the address space
- * @visit: called for each thread with @data and its instruction pointer
+ * @visit: called for each thread with its instruction pointer. The thread stays
+ *	there meanwhile: it doesn't run, or @visit interrupts it. Must not sleep.
  * @data: for @visit
  *
  * The answers aren't of one moment. A thread that comes into being meanwhile
@@ -98,8 +106,7 @@ static bool find_ip_of_live(struct look *look, struct mm_struct *mm)
  * Context: task context, interrupts on.
  * Return: false if a thread couldn't be asked.
  */
-bool uprobe_visit_threads(struct mm_struct *mm,
-			  void (*visit)(void *data, unsigned long ip),
+bool uprobe_visit_threads(struct mm_struct *mm, uprobe_visitor visit,
 			  void *data)
 {
 	struct task_struct *p, *t;
@@ -107,14 +114,11 @@ bool uprobe_visit_threads(struct mm_struct *mm,
 
 	rcu_read_lock();
 	for_each_process_thread(p, t) {
-		struct look look = { .task = t };
+		struct look look = { t, visit, data };
 
 		if (READ_ONCE(t->mm) != mm || (t->flags & PF_KTHREAD))
 			continue;
-		if (!find_ip_of_live(&look, mm))
-			all = false;
-		else if (look.known)
-			visit(data, look.ip);
+		all &= ask_if_live(&look, mm);
 	}
 	rcu_read_unlock();
 	return all;

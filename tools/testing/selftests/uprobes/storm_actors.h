@@ -328,25 +328,13 @@ static void call_mapped(uint64_t *stream, const char *code, int how)
 		call_function(stream, i & 1 ? LOOSE : KEPT, code - image.start, how);
 }
 
-static bool reserve(char *at)
-{
-	return mmap(at, image.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == at;
-}
-
-/*
- * Somewhere nobody else is within reach: threads of others aren't in the slots there. With 32 bits everybody is, and
- * the place must be the program's own before something is mapped over it. @own: what it may be as well.
- */
-static char *choose_place(uint64_t *stream, long number, const char *own)
+/* Somewhere that the mapper of this number has to itself, but for the slots that may be there. */
+static char *choose_place(uint64_t *stream, long number)
 {
 	unsigned long first = sizeof(long) == 8 ? 0x100000000000ul + ((unsigned long)number << 40) :
 						  0x60000000ul + number * 0x1000000ul;
-	char *place;
 
-	do
-		place = (char *)(unsigned long)(first + draw(stream) % 64 * image.size);
-	while (sizeof(long) == 4 && place != own && !reserve(place));
-	return place;
+	return (char *)(unsigned long)(first + draw(stream) % 64 * image.size);
 }
 
 static void change_protection(char *code, int prot)
@@ -376,7 +364,7 @@ static char *change_mapping(uint64_t *stream, long number, char *code)
 		must(!madvise(code, image.size, MADV_DONTNEED));
 		break;
 	case 3:
-		other = choose_place(stream, number, code);
+		other = choose_place(stream, number);
 		if (other == code)
 			break;
 		must(mremap(code, image.size, image.size, MREMAP_MAYMOVE | MREMAP_FIXED, other) == other);
@@ -398,7 +386,7 @@ static void *map_and_unmap(void *number)
 	int i;
 
 	while (!shared->stop) {
-		char *code = map_text(choose_place(&stream, (long)number, NULL));
+		char *code = map_text(choose_place(&stream, (long)number));
 
 		call_mapped(&stream, code, COUNTED);
 		for (i = 0; i < 3; i++) {
