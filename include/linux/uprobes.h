@@ -243,6 +243,8 @@ void uprobe_mm_init(struct mm_struct *mm);
 int uprobe_mmap(struct vm_area_struct *vma);
 void uprobe_munmap(struct vm_area_struct *vma, unsigned long start,
 		   unsigned long end);
+void uprobe_moved(struct vm_area_struct *vma, unsigned long from,
+		  unsigned long to, unsigned long len);
 int uprobe_dup_mmap(struct mm_struct *oldmm, struct mm_struct *newmm);
 void uprobe_copy_process(struct task_struct *t, unsigned long flags);
 void uprobe_free_utask(struct task_struct *t);
@@ -327,6 +329,8 @@ static inline void uprobe_unregister_sync(void) { }
 static inline int uprobe_mmap(struct vm_area_struct *vma) { return 0; }
 static inline void uprobe_munmap(struct vm_area_struct *vma,
 				 unsigned long start, unsigned long end) { }
+static inline void uprobe_moved(struct vm_area_struct *vma, unsigned long from,
+				unsigned long to, unsigned long len) { }
 static inline int uprobe_dup_mmap(struct mm_struct *oldmm,
 				  struct mm_struct *newmm) { return 0; }
 static inline void uprobe_copy_process(struct task_struct *t,

@@ -3,16 +3,19 @@
  * What if the page with the instruction isn't in memory?
  *
  * A site is made from what stands in memory, and a page that isn't there comes
- * from the file's server, which may take as long as it likes (FUSE). Locks that
- * others need are held then: mmap_lock, that of the uprobe, event_mutex. So the
- * place is put off, and the threads of the process wait for the page with no
- * lock held before they go on in user mode (uprobe_sync()), and make the site.
- * Nobody can execute the instruction in the meantime, for want of the page.
+ * from the file's server, which may take as long as it likes (FUSE), or from the
+ * program itself (userfaultfd). Locks that others need are held then: mmap_lock,
+ * that of the uprobe, event_mutex. So the place is put off, and the threads of the
+ * process wait for the page with no lock held before they go on in user mode
+ * (uprobe_sync()), and make the site. Nobody can execute the instruction in the
+ * meantime, for want of the page.
  *
+ *	breakpoint.c	uprobe_page_get()		-EAGAIN
  *	sites.c		uprobe_put_off()		not now
- *	mappings.c	uprobe_wait_for_text()		before the next attempt
+ *	mappings.c	uprobe_wait_for_page()		before the next attempt
  *
- * semaphores.c puts off counters, too.
+ * semaphore.c puts off counters in the same way. A return site is waited for by
+ * the thread that wants it.
  */
 
 #include <linux/mm.h>
@@ -36,32 +39,37 @@ static bool is_cached(struct vm_area_struct *vma, unsigned long addr)
 	return cached;
 }
 
-/* The process may have a copy of its own. */
-static bool is_mapped(struct vm_area_struct *vma, unsigned long addr)
+/**
+ * uprobe_is_at_hand - can a page be faulted in without waiting for anybody?
+ * @vma: the mapping, or NULL if there is none
+ * @addr: an address in the page
+ *
+ * What lies in memory alone, on a disk at the worst, is nobody's to withhold. Nor
+ * is what isn't there at all: who reads it is told.
+ *
+ * Context: mmap_lock held.
+ * Return: true if it can, or if nothing would come of it.
+ */
+bool uprobe_is_at_hand(struct vm_area_struct *vma, unsigned long addr)
 {
-	struct page *page;
+	struct inode *inode;
 
-	if (get_user_pages_remote(vma->vm_mm, addr, 1,
-				  FOLL_FORCE | FOLL_NOFAULT, &page, NULL) != 1)
-		return false;
-	put_page(page);
-	return true;
-}
-
-/* What lies in memory alone, on a disk at the worst, is nobody's to withhold. */
-static bool is_present(struct vm_area_struct *vma, unsigned long addr)
-{
-	struct inode *inode = file_inode(vma->vm_file);
-
-	if (addr >= vma->vm_end ||
-	    uprobe_offset_of(vma, addr) >= i_size_read(inode))
+	if (!vma || !vma->vm_file)
 		return true;
-	return shmem_mapping(inode->i_mapping) || is_cached(vma, addr) ||
-	       is_mapped(vma, addr);
+	inode = file_inode(vma->vm_file);
+	return uprobe_offset_of(vma, addr) >= i_size_read(inode) ||
+	       shmem_mapping(inode->i_mapping) || is_cached(vma, addr);
 }
 
-/* All of them: whoever comes first to the page waits for it there. */
-static void flag_threads(struct mm_struct *mm)
+/**
+ * uprobe_flag_threads - no thread goes on in user mode before uprobe_sync()
+ * @mm: the address space
+ *
+ * Those that run there are interrupted.
+ *
+ * Context: any.
+ */
+void uprobe_flag_threads(struct mm_struct *mm)
 {
 	struct task_struct *p, *t;
 
@@ -86,45 +94,39 @@ static void note(struct uprobe_space *space, unsigned long vaddr,
 		space->absent = absent;
 	}
 	WRITE_ONCE(space->absent_end, max(space->absent_end, vaddr + 1));
+	/* all of them: whoever comes first to the page waits for it there */
 	if (first)
-		flag_threads(space->mm);
+		uprobe_flag_threads(space->mm);
 }
 
 /**
- * uprobe_put_off - is what has to be read in memory?
- * @vma: a mapping of a file, of an mm with a space
- * @vaddr: the first byte
- * @len: how many; less than a page
+ * uprobe_put_off - a place has to wait for a page
+ * @space: of the address space
+ * @vaddr: the place
+ * @absent: an address in the page, which isn't at hand
  *
  * Context: mmap_lock held for writing.
- * Return: 0 if it is; -EAGAIN if it isn't, and uprobe_sync() will come back to
- * @vaddr; -EIO if that has been tried in vain.
+ * Return: -EAGAIN, and uprobe_sync() will come back to @vaddr; -EIO if that has
+ * been tried in vain.
  */
-int uprobe_put_off(struct vm_area_struct *vma, unsigned long vaddr, size_t len)
+int uprobe_put_off(struct uprobe_space *space, unsigned long vaddr,
+		   unsigned long absent)
 {
-	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
-	unsigned long at = vaddr, end = vaddr + len;
-
 	mmap_assert_write_locked(space->mm);
-	for (; at < end; at = (at & PAGE_MASK) + PAGE_SIZE) {
-		if (is_present(vma, at))
-			continue;
-		if (space->unreadable && !((space->unreadable ^ at) & PAGE_MASK))
-			return -EIO;
-		note(space, vaddr, at);
-		return -EAGAIN;
-	}
-	return 0;
+	if (space->unreadable && !((space->unreadable ^ absent) & PAGE_MASK))
+		return -EIO;
+	note(space, vaddr, absent);
+	return -EAGAIN;
 }
 
 /**
- * uprobe_wait_for_text - wait until a page is there
+ * uprobe_wait_for_page - wait until a page is there
  * @absent: an address in it, of the current process
  *
  * Context: task context, no locks. A fatal signal ends the waiting.
  * Return: true if it is there.
  */
-bool uprobe_wait_for_text(unsigned long absent)
+bool uprobe_wait_for_page(unsigned long absent)
 {
 	struct page *page;
 

@@ -13,25 +13,69 @@
  * sites.c calls in here with mmap_lock held for writing, which keeps fork,
  * mprotect and debuggers (access_remote_vm() takes it for reading) away. What
  * those write at a site doesn't come here: debugger.c.
+ *
+ * A page that somebody may withhold isn't waited for here: absent.c.
  */
 
 #include <linux/highmem.h>
 #include <linux/pagemap.h>
+#include <linux/pagewalk.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
 
 #include "internal.h"
 
-static struct page *get_text_page(struct mm_struct *mm, unsigned long vaddr,
-				  unsigned int flags)
+static struct page *get_page_now(struct mm_struct *mm, unsigned long vaddr,
+				 unsigned int flags)
 {
 	struct page *page;
 	long got;
 
-	mmap_assert_locked(mm);
-	got = get_user_pages_remote(mm, vaddr, 1, FOLL_FORCE | flags, &page,
-				    NULL);
+	got = get_user_pages_remote(mm, vaddr, 1, flags, &page, NULL);
 	if (got == 1)
 		return page;
-	return ERR_PTR(got < 0 ? got : -EFAULT);
+	/* 0 is FOLL_NOWAIT's */
+	return ERR_PTR(got ?: -EAGAIN);
+}
+
+static bool is_mapped(struct mm_struct *mm, unsigned long vaddr)
+{
+	struct page *page = get_page_now(mm, vaddr, FOLL_FORCE | FOLL_NOFAULT);
+
+	if (IS_ERR(page))
+		return false;
+	put_page(page);
+	return true;
+}
+
+/**
+ * uprobe_page_get - get a page of a process that is at hand
+ * @mm: the address space
+ * @vaddr: an address in the page
+ * @flags: FOLL_WRITE to get the process's own copy, FOLL_FORCE and the like
+ *
+ * FOLL_NOWAIT alone isn't enough: filemap_fault() reads by itself what it finds
+ * neither in the page cache nor by read-ahead. So only what has been seen there,
+ * or in the process, just before is faulted in.
+ *
+ * Context: mmap_lock of @mm is held. May sleep, but waits for no file's server
+ * and for no other program.
+ * Return: the page, referenced; -EAGAIN if it isn't at hand: without locks,
+ * uprobe_wait_for_page() waits for it; -EFAULT, -ENOMEM, -EINTR.
+ */
+struct page *uprobe_page_get(struct mm_struct *mm, unsigned long vaddr,
+			     unsigned int flags)
+{
+	struct page *page;
+
+	mmap_assert_locked(mm);
+	page = get_page_now(mm, vaddr, flags | FOLL_NOFAULT);
+	if (!IS_ERR(page))
+		return page;
+	if (!is_mapped(mm, vaddr) &&
+	    !uprobe_is_at_hand(vma_lookup(mm, vaddr), vaddr))
+		return ERR_PTR(-EAGAIN);
+	return get_page_now(mm, vaddr, flags | FOLL_NOWAIT);
 }
 
 /**
@@ -40,20 +84,27 @@ static struct page *get_text_page(struct mm_struct *mm, unsigned long vaddr,
  * @vaddr: the first byte
  * @buf: where to
  * @len: how many bytes at the most
+ * @absent: if not NULL: set to an address in the page that isn't at hand, upon
+ *	which fewer bytes are read; else to 0
  *
  * Context: mmap_lock of @mm is held. May sleep.
- * Return: how many bytes could be read, 1 at the least, or -errno.
+ * Return: how many bytes could be read, 1 at the least, or -errno; -EAGAIN if
+ * not even the first page is at hand.
  */
 int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
-		     size_t len)
+		     size_t len, unsigned long *absent)
 {
 	size_t done = 0;
 
+	if (absent)
+		*absent = 0;
 	while (done < len) {
 		unsigned long at = vaddr + done;
 		size_t n = min(len - done, PAGE_SIZE - offset_in_page(at));
-		struct page *page = get_text_page(mm, at, 0);
+		struct page *page = uprobe_page_get(mm, at, FOLL_FORCE);
 
+		if (absent && page == ERR_PTR(-EAGAIN))
+			*absent = at;
 		if (IS_ERR(page))
 			return done ? done : PTR_ERR(page);
 		memcpy_from_page(buf + done, page, offset_in_page(at), n);
@@ -67,7 +118,8 @@ int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
 static struct page *get_own_page(struct mm_struct *mm, unsigned long vaddr)
 {
 	mmap_assert_write_locked(mm);
-	return get_text_page(mm, vaddr, FOLL_WRITE | FOLL_SPLIT_PMD);
+	return uprobe_page_get(mm, vaddr,
+			       FOLL_FORCE | FOLL_WRITE | FOLL_SPLIT_PMD);
 }
 
 /* Return: false if something else than @from stands there. */
@@ -96,7 +148,8 @@ static bool replace_byte(struct page *page, unsigned long vaddr, u8 from, u8 to)
  *	only to find out that it is another one's text
  *
  * Context: mmap_lock of @mm is held for writing. May sleep.
- * Return: 0, -EILSEQ if the byte isn't @old, -ENOMEM and the like.
+ * Return: 0, -EILSEQ if the byte isn't @old, -EAGAIN if the page isn't at hand
+ * any more, -ENOMEM and the like.
  */
 int uprobe_text_set_breakpoint(struct mm_struct *mm, unsigned long vaddr,
 			       u8 old)
@@ -133,20 +186,59 @@ static bool same_as_file(struct vm_area_struct *vma, unsigned long vaddr,
 	return same;
 }
 
-/*
- * Text with a breakpoint is a copy already; if the process has thrown that away
- * and another one is made only to find so, it is given back at once. Other
- * mappings have come over the text, or were it once.
- */
-static bool may_hold_breakpoint(struct vm_area_struct *vma, unsigned long vaddr)
+static int see_swapped(pte_t *pte, unsigned long addr, unsigned long next,
+		       struct mm_walk *walk)
 {
+	*(bool *)walk->private = is_swap_pte(ptep_get(pte));
+	return 0;
+}
+
+static const struct mm_walk_ops swap_walk = {
+	.pte_entry	= see_swapped,
+	.walk_lock	= PGWALK_WRLOCK,
+};
+
+/**
+ * uprobe_page_get_back - get a page that has been written to, if it is still there
+ * @mm: the address space
+ * @vaddr: an address in the page
+ * @flags: as for uprobe_page_get()
+ *
+ * It is a copy of the process's own, in memory or swapped out, unless the process
+ * has thrown that away. What was swapped out nobody withholds, and with mmap_lock
+ * held for writing it stays what it is.
+ *
+ * Context: mmap_lock of @mm is held for writing. May sleep.
+ * Return: as uprobe_page_get(); -EAGAIN if the copy has gone.
+ */
+struct page *uprobe_page_get_back(struct mm_struct *mm, unsigned long vaddr,
+				  unsigned int flags)
+{
+	struct page *page = uprobe_page_get(mm, vaddr, flags);
+	unsigned long start = vaddr & PAGE_MASK;
+	bool swapped = false;
+
+	mmap_assert_write_locked(mm);
+	if (page != ERR_PTR(-EAGAIN))
+		return page;
+	walk_page_range(mm, start, start + PAGE_SIZE, &swap_walk, &swapped);
+	return swapped ? get_page_now(mm, vaddr, flags) : page;
+}
+
+static bool holds_breakpoint(struct mm_struct *mm, unsigned long vaddr)
+{
+	struct vm_area_struct *vma = vma_lookup(mm, vaddr);
+	struct page *page;
 	u8 byte;
 
 	if (!vma || !is_cow_mapping(vma->vm_flags))
 		return false;
-	return uprobe_vma_is_text(vma) ||
-	       (uprobe_text_read(vma->vm_mm, vaddr, &byte, 1) == 1 &&
-		byte == UPROBE_BREAKPOINT);
+	page = uprobe_page_get_back(mm, vaddr, FOLL_FORCE);
+	if (IS_ERR(page))
+		return false;
+	memcpy_from_page(&byte, page, offset_in_page(vaddr), 1);
+	put_page(page);
+	return byte == UPROBE_BREAKPOINT;
 }
 
 /**
@@ -194,7 +286,8 @@ int uprobe_text_restore(struct mm_struct *mm, unsigned long vaddr, u8 old)
 	struct page *page;
 	bool drop;
 
-	if (!may_hold_breakpoint(vma, vaddr))
+	mmap_assert_write_locked(mm);
+	if (!holds_breakpoint(mm, vaddr))
 		return 0;
 	page = get_own_page(mm, vaddr);
 	if (IS_ERR(page))

@@ -68,7 +68,7 @@ void uprobe_peek(struct vm_area_struct *vma, unsigned long addr, void *buf,
 	struct uprobe_site *site;
 	u8 *byte;
 
-	if (!space)
+	if (!space || !is_cow_mapping(vma->vm_flags))
 		return;
 	spin_lock(&space->tree_lock);
 	for_each_site(site, space, uprobe_site_first(space, addr), addr + len) {
@@ -218,7 +218,8 @@ void uprobe_poke(struct vm_area_struct *vma, struct page *page,
 	struct poke poke = { vma, addr, from, len };
 	unsigned long reach = min(addr, UPROBE_MAX_INSN - 1UL);
 
-	if (!space) {
+	/* what is shared isn't text: it has come over a site just now */
+	if (!space || !is_cow_mapping(vma->vm_flags)) {
 		copy_to_user_page(vma, page, addr, to, from, len);
 		return;
 	}

@@ -388,7 +388,7 @@ static void grow_list(struct uprobe_thread *ut)
 	unsigned int room = max(2 * ut->room, LIST_MIN);
 	struct uprobe_delivery *list;
 
-	list = krealloc_array(ut->list, room, sizeof(*list), GFP_KERNEL);
+	list = krealloc_array(ut->list, room, sizeof(*list), GFP_KERNEL_ACCOUNT);
 	if (!list)
 		return;
 	ut->list = list;
@@ -402,7 +402,7 @@ static void grow_buffer(struct uprobe_thread *ut)
 
 	if (size > GATHER_MAX)
 		return;
-	buffer = kvmalloc(size, GFP_KERNEL);
+	buffer = kvmalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!buffer)
 		return;
 	kvfree(ut->buffer);

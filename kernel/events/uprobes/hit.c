@@ -24,7 +24,8 @@
 /*
  * In task context. Takes the caller's reference to the site if there is a slot.
  * With preemption off, so that the slot isn't used again before the thread has
- * been sent there, should the process unmap it just now.
+ * been sent there, and uprobe_strand() finds it there, should the process unmap
+ * it just now.
  */
 static bool enter_slot(struct uprobe_thread *ut, struct uprobe_site *site,
 		       struct pt_regs *regs)
@@ -32,6 +33,9 @@ static bool enter_slot(struct uprobe_thread *ut, struct uprobe_site *site,
 	unsigned long slot;
 
 	guard(preempt)();
+	/* it has left the index before the process unmapped its slot */
+	if (uprobe_slot_is_lost(site))
+		return false;
 	if (uprobe_boost(site, regs)) {
 		uprobe_site_put(site);
 		return true;
@@ -120,18 +124,18 @@ static bool is_breakpoint(struct mm_struct *mm, struct pt_regs *regs)
 
 	/* a mapping of a device has no pages to get */
 	if (copy_from_user_nofault(&bytes[1], (void __user *)end - 1, 1) &&
-	    uprobe_text_read(mm, end - 1, &bytes[1], 1) != 1)
+	    uprobe_text_read(mm, end - 1, &bytes[1], 1, NULL) != 1)
 		return false;
 	if (copy_from_user_nofault(&bytes[0], (void __user *)end - 2, 1))
-		uprobe_text_read(mm, end - 2, &bytes[0], 1);
+		uprobe_text_read(mm, end - 2, &bytes[0], 1, NULL);
 	return arch_uprobe_is_breakpoint(regs, bytes);
 }
 
 /*
- * No site, but a trap: a page with a breakpoint was moved here and the thread
- * that did it hasn't come to uprobe_sync() yet; or the site was removed after
- * the trap; or the breakpoint isn't ours. mmap_lock holds index and text
- * together: no breakpoint of ours is without its site then.
+ * No site, but a trap: mremap() is just moving a page with a breakpoint here; or
+ * the site was removed after the trap; or the breakpoint isn't ours. mmap_lock
+ * holds index and text together: no breakpoint of ours is without its site then.
+ * If the page has gone meanwhile, the thread traps again, or doesn't.
  */
 static struct uprobe_site *settle(unsigned long vaddr, struct pt_regs *regs)
 {

@@ -75,6 +75,7 @@
  * @nr_bytes: how many of @bytes are known
  * @bytes: the file's bytes at @offset, as far as they could be read when the
  *	uprobe was made
+ * @is_cut: the file has more, but it wasn't cached
  * @elf_class: ELFCLASS32 or ELFCLASS64 as the file says, 0 if unknown
  * @id: its number while it is in the registry
  * @serial: its number for ever: an @id is used again
@@ -101,6 +102,7 @@ struct uprobe {
 	loff_t			offset;
 	size_t			nr_bytes;
 	u8			bytes[UPROBE_MAX_INSN];
+	bool			is_cut;
 	u8			elf_class;
 	u32			id;
 	u64			serial;
@@ -129,7 +131,8 @@ struct uprobe {
  * @tree_lock: guards @tree against readers that have no mmap_lock
  * @tree: the same sites by address
  * @areas: of struct uprobe_area. Written under mmap_lock, read under RCU.
- * @nr_pages: pages of all areas together. mmap_lock.
+ * @nr_pages: pages of all areas together, but for those that are lost. mmap_lock.
+ * @nr_lost: areas that are lost. mmap_lock.
  * @nr_retired: slots whose site has gone
  * @scan: number of the last search for threads in slots. mmap_lock.
  * @next_scan: no other one before this time, in jiffies. mmap_lock.
@@ -157,6 +160,7 @@ struct uprobe_space {
 	struct rb_root		tree;
 	struct list_head	areas;
 	unsigned int		nr_pages;
+	unsigned int		nr_lost;
 	atomic_t		nr_retired;
 	unsigned int		scan;
 	unsigned long		next_scan;
@@ -589,7 +593,6 @@ void uprobe_mark(struct mm_struct *mm, unsigned long start, unsigned long end);
 void uprobe_mark_all(struct mm_struct *mm);
 void uprobe_mark_areas(struct mm_struct *mm);
 bool uprobe_is_dirty(const struct mm_struct *mm);
-bool uprobe_awaits_sync(struct mm_struct *mm);
 
 /*
  * A site has gone, or no call returns there any more. Pairs with
@@ -613,7 +616,7 @@ int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 			unsigned long vaddr);
 int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
 			    struct uprobe *uprobe);
-bool uprobe_site_is_intact(struct uprobe_site *site);
+int uprobe_site_verify(struct uprobe_site *site);
 void uprobe_site_link(struct uprobe_site *site);
 void uprobe_site_refresh(struct uprobe_site *site);
 void uprobe_site_abandon(struct uprobe_site *site);
@@ -630,8 +633,12 @@ struct uprobe_site *uprobe_site_first(struct uprobe_space *space,
 				      unsigned long from);
 
 /* breakpoint.c */
+struct page *uprobe_page_get(struct mm_struct *mm, unsigned long vaddr,
+			     unsigned int flags);
+struct page *uprobe_page_get_back(struct mm_struct *mm, unsigned long vaddr,
+				  unsigned int flags);
 int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
-		     size_t len);
+		     size_t len, unsigned long *absent);
 int uprobe_text_set_breakpoint(struct mm_struct *mm, unsigned long vaddr,
 			       u8 old);
 int uprobe_text_restore(struct mm_struct *mm, unsigned long vaddr, u8 old);
@@ -639,13 +646,20 @@ bool uprobe_text_in_file(struct vm_area_struct *vma, unsigned long vaddr,
 			 u8 *byte);
 
 /* absent.c */
-int uprobe_put_off(struct vm_area_struct *vma, unsigned long vaddr, size_t len);
-bool uprobe_wait_for_text(unsigned long absent);
+
+/* So often a page is waited for that has gone again when it is looked at. */
+#define UPROBE_MAX_WAITS	64
+
+bool uprobe_is_at_hand(struct vm_area_struct *vma, unsigned long addr);
+void uprobe_flag_threads(struct mm_struct *mm);
+int uprobe_put_off(struct uprobe_space *space, unsigned long vaddr,
+		   unsigned long absent);
+bool uprobe_wait_for_page(unsigned long absent);
 
 /* semaphore.c */
 void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm);
 bool uprobe_semaphores_waiting(struct uprobe_space *space);
-void uprobe_semaphores_retry(struct uprobe_space *space);
+void uprobe_semaphores_retry(struct uprobe_space *space, bool again);
 int uprobe_semaphores_clone(struct uprobe_space *to,
 			    struct uprobe_space *from);
 void uprobe_semaphores_free(struct uprobe_space *space);
@@ -655,6 +669,7 @@ int uprobe_slot_alloc(struct uprobe_site *site);
 unsigned long uprobe_slot_origin(const struct uprobe_space *space,
 				 unsigned long addr, unsigned long *vaddr);
 bool uprobe_slot_is_mapped(const struct uprobe_space *space, unsigned long addr);
+bool uprobe_slot_is_lost(const struct uprobe_site *site);
 int uprobe_slot_replace(struct uprobe_site *site);
 void uprobe_slot_check(struct uprobe_site *site);
 void uprobe_slot_retire(struct uprobe_site *site);
@@ -672,7 +687,7 @@ bool uprobe_visit_threads(struct mm_struct *mm, uprobe_visitor visit,
 
 /* strand.c has uprobe_deny_fault(), too, which the architecture calls */
 void uprobe_strand(const struct uprobe_space *space, unsigned long start,
-		   unsigned long end);
+		   unsigned long end, unsigned long lost);
 
 /* trap.c has uprobe_breakpoint(), which the architecture calls */
 

@@ -45,14 +45,17 @@ struct uprobe_interruption {
 
 /* ---- where a thread would be -------------------------------------------- */
 
-static unsigned long origin_of(unsigned long ip, unsigned long *vaddr)
+static unsigned long origin_of(struct pt_regs *regs, unsigned long *vaddr)
 {
+	unsigned long ip = instruction_pointer(regs);
 	const struct uprobe_thread *ut = uprobe_thread_of(current);
 	struct mm_struct *mm = current->mm;
 	/* pairs with smp_store_release() in uprobe_space_make() */
 	struct uprobe_space *space =
 		mm ? smp_load_acquire(&mm->uprobes_state.space) : NULL;
 
+	if (!arch_uprobe_in_flat_code(regs))
+		return 0;
 	if (ut && ut->stranded && ut->stranded == ip) {
 		*vaddr = ut->stranded_vaddr;
 		return ut->stranded_origin;
@@ -69,9 +72,9 @@ static unsigned long origin_of(unsigned long ip, unsigned long *vaddr)
  */
 unsigned long uprobe_user_ip(struct pt_regs *regs)
 {
-	unsigned long ip = instruction_pointer(regs), vaddr;
+	unsigned long vaddr;
 
-	return origin_of(ip, &vaddr) ?: ip;
+	return origin_of(regs, &vaddr) ?: instruction_pointer(regs);
 }
 
 /**
@@ -154,7 +157,7 @@ void uprobe_remember(struct uprobe_thread *ut, unsigned long vaddr,
 
 	if (*find(ut, vaddr, sp))
 		return;
-	i = kmalloc(sizeof(*i), GFP_KERNEL);
+	i = kmalloc(sizeof(*i), GFP_KERNEL_ACCOUNT);
 	if (!i)
 		return;
 	*i = (struct uprobe_interruption){ ut->interrupted, vaddr, sp };
@@ -193,7 +196,7 @@ void uprobe_inherit_interruptions(struct uprobe_thread *child,
 	struct uprobe_interruption **tail = &child->interrupted, *from;
 
 	for (from = parent->interrupted; from; from = from->next) {
-		*tail = kmemdup(from, sizeof(*from), GFP_KERNEL);
+		*tail = kmemdup(from, sizeof(*from), GFP_KERNEL_ACCOUNT);
 		if (!*tail)
 			return;
 		tail = &(*tail)->next;
@@ -221,7 +224,7 @@ static bool move_out(struct uprobe_thread *ut, struct pt_regs *regs)
 		uprobe_step_abort(ut, regs);
 		return true;
 	}
-	origin = origin_of(instruction_pointer(regs), &vaddr);
+	origin = origin_of(regs, &vaddr);
 	if (!origin)
 		return false;
 	instruction_pointer_set(regs, origin);

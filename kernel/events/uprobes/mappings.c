@@ -167,27 +167,6 @@ bool uprobe_is_dirty(const struct mm_struct *mm)
 			  READ_ONCE(space->absent_end)));
 }
 
-/**
- * uprobe_awaits_sync - may a breakpoint of ours stand where no site is?
- * @mm: any
- *
- * After mremap() and the like, until uprobe_sync() has come by. What that one is
- * working on does not count, or it would wait for itself.
- *
- * Context: mmap_lock held for writing.
- * Return: true if so.
- */
-bool uprobe_awaits_sync(struct mm_struct *mm)
-{
-	struct uprobes_state *state = &mm->uprobes_state;
-	bool awaits;
-
-	spin_lock(&state->lock);
-	awaits = state->dirty_start < state->dirty_end;
-	spin_unlock(&state->lock);
-	return awaits || (state->space && state->space->inherited);
-}
-
 static bool has_sites(struct uprobe_space *space, unsigned long start,
 		      unsigned long end)
 {
@@ -234,7 +213,7 @@ void uprobe_mm_init(struct mm_struct *mm)
  * uprobe_mmap - a mapping of a file has come, grown, or changed protection
  * @vma: the mapping, already in its file's i_mmap
  *
- * Called by mmap_region(), vma_complete(), copy_vma() and mprotect_fixup(), with
+ * Called by mmap_region(), vma_complete() and mprotect_fixup(), with
  * mmap_lock held for writing, always by a task of this mm. The cost for a file
  * without uprobes is one look-up in a hash, and a second one if they are all
  * meant for other tasks: however many there are, none of them is looked at.
@@ -285,6 +264,49 @@ void uprobe_munmap(struct vm_area_struct *vma, unsigned long start,
 	if (space && has_sites(space, start, end))
 		uprobe_mark(vma->vm_mm, start, end);
 	rcu_read_unlock();
+}
+
+/* The file has no breakpoints: the pages are the process's own. */
+static void restore_moved(struct vm_area_struct *vma, unsigned long from,
+			  unsigned long to, unsigned long len)
+{
+	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
+	struct uprobe_site *site;
+	unsigned long at = from, now;
+
+	while ((site = uprobe_site_first(space, at)) && site->vaddr < from + len) {
+		at = site->vaddr + 1;
+		now = to + (site->vaddr - from);
+		if (site->byte != UPROBE_BREAKPOINT &&
+		    file_inode(vma->vm_file) == site->inode &&
+		    uprobe_offset_of(vma, now) == site->offset)
+			uprobe_text_restore(space->mm, now, site->byte);
+	}
+}
+
+/**
+ * uprobe_moved - mremap() has moved pages of a file's mapping
+ * @vma: the new mapping, already in its file's i_mmap
+ * @from: where they were; that mapping stays as it is, or goes next
+ * @to: where they are now
+ * @len: how many bytes
+ *
+ * Breakpoints that came along have no sites there, and are taken away at once.
+ *
+ * Called by move_vma() with mmap_lock held for writing, by a task of this mm.
+ */
+void uprobe_moved(struct vm_area_struct *vma, unsigned long from,
+		  unsigned long to, unsigned long len)
+{
+	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
+
+	if (!vma->vm_file)
+		return;
+	if (space && has_sites(space, from, from + len)) {
+		restore_moved(vma, from, to, len);
+		uprobe_mark(vma->vm_mm, from, from + len);
+	}
+	uprobe_mmap(vma);
 }
 
 /**
@@ -341,25 +363,30 @@ void uprobe_clear_state(struct mm_struct *mm)
 static void renew_site(struct uprobe_site *site)
 {
 	struct mm_struct *mm = site->space->mm;
+	int err = uprobe_site_verify(site);
 	u8 byte;
 
-	if (!uprobe_site_is_intact(site)) {
-		uprobe_site_remove(site);
+	if (err) {
+		if (err != -EAGAIN)
+			uprobe_site_remove(site);
 		return;
 	}
 	uprobe_slot_check(site);
 	/* a debugger may have written, and written back */
 	WRITE_ONCE(site->text, uprobe_text_of(site));
-	if (uprobe_text_read(mm, site->vaddr, &byte, 1) != 1 ||
+	if (uprobe_text_read(mm, site->vaddr, &byte, 1, NULL) != 1 ||
 	    byte == UPROBE_BREAKPOINT)
 		return;
 	/*
 	 * madvise() and truncation have taken the copied page away, and what a
-	 * debugger had written there
+	 * debugger had written there; or mremap() has left the file's
 	 */
 	site->byte = byte;
 	WRITE_ONCE(site->text, TEXT_INTACT);
-	if (uprobe_text_set_breakpoint(mm, site->vaddr, byte))
+	err = uprobe_text_set_breakpoint(mm, site->vaddr, byte);
+	if (err == -EAGAIN)
+		err = uprobe_put_off(site->space, site->vaddr, site->vaddr);
+	if (err && err != -EAGAIN)
 		uprobe_site_remove(site);
 }
 
@@ -449,7 +476,8 @@ static void retry_absent(struct mm_struct *mm, struct uprobe_space *space)
 }
 
 /* Return: where a page is that has to come first, or 0. */
-static unsigned long sync(struct mm_struct *mm, unsigned long unreadable)
+static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
+			  bool again)
 {
 	struct uprobe_space *space = mm->uprobes_state.space;
 	unsigned long start, end;
@@ -472,7 +500,7 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable)
 	space = mm->uprobes_state.space;
 	if (!space)
 		return 0;
-	uprobe_semaphores_retry(space);
+	uprobe_semaphores_retry(space, again);
 	if (RB_EMPTY_ROOT(&space->tree))
 		tidy_up(space);
 	space->unreadable = 0;
@@ -488,15 +516,18 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable)
 void uprobe_sync(struct mm_struct *mm)
 {
 	unsigned long absent, unreadable = 0;
+	unsigned int waits = 0;
 
 	do {
 		if (mmap_write_lock_killable(mm))
 			return;
-		absent = sync(mm, unreadable);
+		absent = sync(mm, unreadable, waits);
 		end_dirty(mm);
 		mmap_write_unlock(mm);
 		if (!absent)
 			return;
-		unreadable = uprobe_wait_for_text(absent) ? 0 : absent;
+		unreadable = absent;
+		if (uprobe_wait_for_page(absent) && ++waits < UPROBE_MAX_WAITS)
+			unreadable = 0;
 	} while (!fatal_signal_pending(current));
 }

@@ -16,6 +16,7 @@
  * work in one address space.
  */
 
+#include <linux/delay.h>
 #include <linux/elf.h>
 #include <linux/export.h>
 #include <linux/oom.h>
@@ -314,10 +315,14 @@ struct mapping {
 	unsigned long vaddr;
 };
 
+/*
+ * Without the work of the last user, who may have died meanwhile: it would wait
+ * for that one's I/O.
+ */
 static void put_mappings(struct mapping *maps, size_t nr)
 {
 	while (nr--)
-		mmput(maps[nr].mm);
+		mmput_async(maps[nr].mm);
 	kvfree(maps);
 }
 
@@ -423,12 +428,46 @@ void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma)
 	}
 }
 
-static int install_in(struct uprobe *uprobe, const struct mapping *map)
+/* What mmap_write_lock() does; mmap_lock.h has no such thing for writing. */
+static bool try_to_lock(struct mm_struct *mm)
+{
+	if (!down_write_trylock(&mm->mmap_lock))
+		return false;
+	mm_lock_seqcount_begin(mm);
+	return true;
+}
+
+/* how long a walk tries to lock address spaces, in jiffies */
+#define WALK_PATIENCE	HZ
+
+/*
+ * A program may hold its mmap_lock for as long as it likes: /proc/self/mem waits
+ * with it for a page that the program itself withholds. So walks, which hold locks
+ * that others need, try for @deadline (in jiffies); then the place is left to the
+ * threads of the program, which don't go on in user mode without.
+ */
+static bool lock_or_leave(struct mm_struct *mm, unsigned long vaddr,
+			  unsigned long deadline)
+{
+	while (!try_to_lock(mm)) {
+		if (time_after(jiffies, deadline) ||
+		    fatal_signal_pending(current)) {
+			uprobe_mark(mm, vaddr, vaddr + 1);
+			uprobe_flag_threads(mm);
+			return false;
+		}
+		usleep_range(50, 200);
+	}
+	return true;
+}
+
+static void install_in(struct uprobe *uprobe, const struct mapping *map,
+		       unsigned long deadline)
 {
 	struct vm_area_struct *vma;
 
-	if (mmap_write_lock_killable(map->mm))
-		return -EINTR;
+	if (!lock_or_leave(map->mm, map->vaddr, deadline))
+		return;
 	vma = vma_lookup(map->mm, map->vaddr);
 	/* unstable: dup_mmap() has failed half-way, or the OOM killer is here */
 	if (!check_stable_address_space(map->mm) &&
@@ -437,12 +476,12 @@ static int install_in(struct uprobe *uprobe, const struct mapping *map)
 	    uprobe_offset_of(vma, map->vaddr) == uprobe->offset)
 		uprobe_place(uprobe, vma);
 	mmap_write_unlock(map->mm);
-	return 0;
 }
 
 /* Filters are asked before an address space is locked. */
 static int install_everywhere(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
+	unsigned long deadline = jiffies + WALK_PATIENCE;
 	struct mapping *maps;
 	size_t nr, i;
 	int err = 0;
@@ -456,7 +495,9 @@ static int install_everywhere(struct uprobe *uprobe, struct uprobe_consumer *uc)
 	}
 	for (i = 0; i < nr && !err; i++) {
 		if (uprobe_consumer_wants(uc, maps[i].mm))
-			err = install_in(uprobe, &maps[i]);
+			install_in(uprobe, &maps[i], deadline);
+		if (fatal_signal_pending(current))
+			err = -EINTR;
 	}
 	put_mappings(maps, nr);
 out:
@@ -497,6 +538,7 @@ static struct uprobe_site *next_site(struct uprobe *uprobe)
 
 static void recheck_everywhere(struct uprobe *uprobe)
 {
+	unsigned long deadline = jiffies + WALK_PATIENCE;
 	struct uprobe_site *site;
 	struct mm_struct *mm;
 
@@ -507,11 +549,12 @@ static void recheck_everywhere(struct uprobe *uprobe)
 
 	while ((site = next_site(uprobe))) {
 		mm = site->space->mm;
-		mmap_write_lock(mm);
-		uprobe_recheck_site(uprobe, site);
-		mmap_write_unlock(mm);
+		if (lock_or_leave(mm, site->vaddr, deadline)) {
+			uprobe_recheck_site(uprobe, site);
+			mmap_write_unlock(mm);
+		}
 		uprobe_site_put(site);
-		mmput(mm);
+		mmput_async(mm);
 	}
 }
 
@@ -580,7 +623,8 @@ static int check_insn(const struct uprobe *uprobe, const char **why)
 	if (err && !uprobe->elf_class && IS_ENABLED(CONFIG_COMPAT) &&
 	    !analyze(uprobe, false, &in_other_mode))
 		err = 0;
-	return err;
+	/* perhaps the rest is missing */
+	return err == -EILSEQ && uprobe->is_cut ? 0 : err;
 }
 
 /**

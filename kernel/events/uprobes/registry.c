@@ -279,6 +279,8 @@ static int read_bytes(struct uprobe *u)
 	if (n < 0)
 		return n;
 	u->nr_bytes = n;
+	u->is_cut = n < min_t(loff_t, sizeof(u->bytes),
+			      i_size_read(u->inode) - u->offset);
 	if (read_file(u->inode, 0, ident, sizeof(ident)) == sizeof(ident) &&
 	    !memcmp(ident, ELFMAG, SELFMAG))
 		u->elf_class = ident[EI_CLASS];

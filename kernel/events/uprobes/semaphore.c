@@ -27,6 +27,7 @@
  * @offset: of the counter in the file
  * @vaddr: address of the counter that was increased, 0 as long as there is
  *	no mapping of it
+ * @unreadable: its page has been waited for in vain by this uprobe_sync()
  *
  * All of it under mmap_lock held for writing.
  */
@@ -37,6 +38,7 @@ struct uprobe_semaphore {
 	const struct inode		*inode;
 	loff_t				offset;
 	unsigned long			vaddr;
+	bool				unreadable;
 };
 
 static bool holds_counter(const struct uprobe_semaphore *sem,
@@ -67,12 +69,13 @@ static unsigned long find_counter(const struct uprobe_semaphore *sem,
 /* The counter is aligned, so that it lies within one page. */
 static int add_to_counter(struct mm_struct *mm, unsigned long vaddr, int d)
 {
-	struct page *page;
+	struct page *page = d > 0 ? uprobe_page_get(mm, vaddr, FOLL_WRITE) :
+			    uprobe_page_get_back(mm, vaddr, FOLL_WRITE);
 	short *counter;
 	int err = 0;
 
-	if (get_user_pages_remote(mm, vaddr, 1, FOLL_WRITE, &page, NULL) != 1)
-		return -EFAULT;
+	if (IS_ERR(page))
+		return PTR_ERR(page);
 	counter = kmap_local_page(page) + offset_in_page(vaddr);
 	/* a program that wrote there itself must not see it wrap */
 	if (*counter + d < 0 || *counter + d > SHRT_MAX)
@@ -88,17 +91,25 @@ static int add_to_counter(struct mm_struct *mm, unsigned long vaddr, int d)
 
 static void try_increase(struct uprobe_semaphore *sem, struct mm_struct *mm)
 {
-	unsigned long vaddr = find_counter(sem, mm);
+	unsigned long vaddr = sem->unreadable ? 0 : find_counter(sem, mm);
+	int err;
 
-	if (vaddr && !uprobe_put_off(vma_lookup(mm, vaddr), vaddr,
-				     sizeof(short)) &&
-	    add_to_counter(mm, vaddr, 1) == 0)
+	if (!vaddr)
+		return;
+	err = add_to_counter(mm, vaddr, 1);
+	if (err == -EAGAIN)
+		err = uprobe_put_off(mm->uprobes_state.space, vaddr, vaddr);
+	if (!err)
 		sem->vaddr = vaddr;
+	sem->unreadable = err == -EIO;
 }
 
 static void release(struct uprobe_semaphore *sem, struct mm_struct *mm)
 {
-	/* it is gone if the process has mapped something else there */
+	/*
+	 * It is gone if the process has mapped something else there, or has
+	 * thrown away its copy of the page, which isn't at hand then.
+	 */
 	if (sem->vaddr && find_counter(sem, mm) == sem->vaddr)
 		add_to_counter(mm, sem->vaddr, -1);
 	list_del(&sem->list);
@@ -190,8 +201,8 @@ static void add_wanted(struct uprobe_space *space, struct uprobe *uprobe)
  * @uprobe: the uprobe
  * @mm: with a space; counters in it go up or down
  *
- * The section of RCU is for the consumers. A counter's page may take its file's
- * server as long as it likes, and the whole system would wait for the section.
+ * The section of RCU is for the consumers; a page may have to come from a disk,
+ * and the whole system would wait for the section.
  *
  * Context: mmap_lock held for writing. May sleep.
  */
@@ -237,15 +248,17 @@ bool uprobe_semaphores_waiting(struct uprobe_space *space)
 /**
  * uprobe_semaphores_retry - mappings have come that may hold counters
  * @space: where
+ * @again: not for the first time in this uprobe_sync()
  *
  * Context: mmap_lock held for writing. May sleep.
  */
-void uprobe_semaphores_retry(struct uprobe_space *space)
+void uprobe_semaphores_retry(struct uprobe_space *space, bool again)
 {
 	struct uprobe_semaphore *sem;
 
 	mmap_assert_write_locked(space->mm);
 	list_for_each_entry(sem, &space->semaphores, list) {
+		sem->unreadable &= again;
 		if (!sem->vaddr)
 			try_increase(sem, space->mm);
 	}

@@ -57,48 +57,15 @@ bool uprobe_site_matches(const struct uprobe_site *site,
 
 /* ---- roles -------------------------------------------------------------- */
 
-/*
- * mremap() has moved a page with a breakpoint, and nobody has come to
- * uprobe_sync() yet: where is it now? 0 if it is gone.
- */
-static unsigned long find_moved(struct uprobe_site *site)
-{
-	struct mm_struct *mm = site->space->mm;
-	struct vm_area_struct *vma;
-	VMA_ITERATOR(vmi, mm, 0);
-	unsigned long vaddr;
-	u8 byte;
-
-	for_each_vma(vmi, vma) {
-		if (!vma->vm_file || file_inode(vma->vm_file) != site->inode)
-			continue;
-		vaddr = uprobe_vaddr_of(vma, site->offset);
-		if (vaddr < vma->vm_start || vaddr >= vma->vm_end ||
-		    !vma->anon_vma || uprobe_site_find(site->space, vaddr))
-			continue;
-		if (uprobe_text_read(mm, vaddr, &byte, 1) == 1 &&
-		    byte == UPROBE_BREAKPOINT)
-			return vaddr;
-	}
-	return 0;
-}
-
 static int take_breakpoint_away(struct uprobe_site *site)
 {
 	struct mm_struct *mm = site->space->mm;
-	unsigned long vaddr = site->vaddr;
 
-	/* a debugger's stays */
-	if (site->byte == UPROBE_BREAKPOINT)
+	/* a debugger's stays; and what was moved, uprobe_moved() has restored */
+	if (site->byte == UPROBE_BREAKPOINT ||
+	    !uprobe_site_matches(site, vma_lookup(mm, site->vaddr)))
 		return 0;
-	if (!uprobe_site_matches(site, vma_lookup(mm, vaddr))) {
-		vaddr = find_moved(site);
-		if (!vaddr)
-			return 0;
-		/* the place may be wanted there, too */
-		uprobe_mark(mm, vaddr, vaddr + 1);
-	}
-	return uprobe_text_restore(mm, vaddr, site->byte);
+	return uprobe_text_restore(mm, site->vaddr, site->byte);
 }
 
 static void remove_site(struct uprobe_site *site)
@@ -283,14 +250,15 @@ static u8 first_byte(const struct uprobe_site *site)
  * and not the file is what the process would execute: it may have relocations
  * in its text.
  */
-static int read_insn(struct uprobe_site *site, u8 *bytes, size_t len)
+static int read_insn(struct uprobe_site *site, u8 *bytes, size_t len,
+		     unsigned long *absent)
 {
 	unsigned long end = site->vaddr + len;
 	unsigned long at = site->vaddr + 1;
 	struct uprobe_site *other;
 	int n;
 
-	n = uprobe_text_read(site->space->mm, site->vaddr, bytes, len);
+	n = uprobe_text_read(site->space->mm, site->vaddr, bytes, len, absent);
 	while ((other = uprobe_site_first(site->space, at)) &&
 	       other->vaddr < end) {
 		bytes[other->vaddr - site->vaddr] = first_byte(other);
@@ -300,7 +268,7 @@ static int read_insn(struct uprobe_site *site, u8 *bytes, size_t len)
 }
 
 /**
- * uprobe_site_is_intact - does its instruction stand there as it was decoded?
+ * uprobe_site_verify - does its instruction stand there as it was decoded?
  * @site: in the index
  *
  * Bytes behind the first one may have changed with the file, after the copied
@@ -308,17 +276,20 @@ static int read_insn(struct uprobe_site *site, u8 *bytes, size_t len)
  *
  * Context: mmap_lock held for writing.
  *
- * Return: true if it does.
+ * Return: 0 if it does; -EAGAIN if uprobe_sync() will come back to it; -EILSEQ
+ * and the like if the site has to go.
  */
-bool uprobe_site_is_intact(struct uprobe_site *site)
+int uprobe_site_verify(struct uprobe_site *site)
 {
 	u8 bytes[UPROBE_MAX_INSN];
+	unsigned long absent;
 
-	if (read_insn(site, bytes, site->arch.len) < site->arch.len)
-		return false;
+	if (read_insn(site, bytes, site->arch.len, &absent) < site->arch.len)
+		return absent ? uprobe_put_off(site->space, site->vaddr,
+					       absent) : -EFAULT;
 	if (bytes[0] == UPROBE_BREAKPOINT)
 		bytes[0] = first_byte(site);
-	return !memcmp(bytes, site->arch.insn, site->arch.len);
+	return memcmp(bytes, site->arch.insn, site->arch.len) ? -EILSEQ : 0;
 }
 
 static struct uprobe_site *alloc_site(struct uprobe_space *space,
@@ -337,60 +308,54 @@ static struct uprobe_site *alloc_site(struct uprobe_space *space,
 
 /*
  * Somebody has put a breakpoint there before: a debugger, or the program itself.
- * Unless it is one of ours that mremap() has moved, and nobody has come to
- * uprobe_sync() yet; which will try again, then.
+ * Which instruction is under it?
  */
-static int look_under_breakpoint(struct uprobe_site *site,
-				 struct vm_area_struct *vma,
-				 const struct uprobe *uprobe, u8 *byte)
+static u8 byte_under_breakpoint(const struct uprobe_site *site,
+				struct vm_area_struct *vma,
+				const struct uprobe *uprobe)
 {
-	if (uprobe_awaits_sync(vma->vm_mm)) {
-		uprobe_mark(vma->vm_mm, site->vaddr, site->vaddr + 1);
-		return -EAGAIN;
-	}
+	u8 byte = UPROBE_BREAKPOINT;
+
 	if (uprobe && uprobe->nr_bytes)
-		*byte = uprobe->bytes[0];
-	else
-		uprobe_text_in_file(vma, site->vaddr, byte);
-	return 0;
+		return uprobe->bytes[0];
+	uprobe_text_in_file(vma, site->vaddr, &byte);
+	return byte;
 }
 
 /*
  * What can't be read, because the instruction reaches into a mapping that
- * hasn't come yet, is taken from the file.
+ * hasn't come yet, is taken from the file. @absent: set to an address in the page
+ * that is missing, if -EAGAIN is returned: of the second one only if the
+ * instruction reaches there.
  */
 static int prepare(struct uprobe_site *site, struct vm_area_struct *vma,
-		   const struct uprobe *uprobe)
+		   const struct uprobe *uprobe, unsigned long *absent)
 {
+	size_t known = uprobe ? uprobe->nr_bytes : 0;
 	u8 bytes[UPROBE_MAX_INSN] = {};
 	const char *reason;
-	int n, err = 0;
+	int n, err;
 
 	if (uprobe)
-		err = uprobe_put_off(vma, site->vaddr, sizeof(bytes));
-	if (err)
-		return err;
-	if (uprobe)
 		memcpy(bytes, uprobe->bytes, sizeof(bytes));
-	n = read_insn(site, bytes, sizeof(bytes));
+	n = read_insn(site, bytes, sizeof(bytes), absent);
 	if (n < 0)
 		return n;
 	site->byte = bytes[0];
 	if (bytes[0] == UPROBE_BREAKPOINT)
-		err = look_under_breakpoint(site, vma, uprobe, &bytes[0]);
-	if (err)
-		return err;
-	if (uprobe)
-		n = max_t(int, n, uprobe->nr_bytes);
+		bytes[0] = byte_under_breakpoint(site, vma, uprobe);
+	n = max_t(int, n, known);
 	err = arch_uprobe_analyze(&site->arch, bytes, n,
 				  arch_uprobe_mm_is_64bit(site->space->mm),
 				  &reason);
 	if (err)
-		return err;
+		return err == -EILSEQ && *absent && n < UPROBE_MAX_INSN ?
+		       -EAGAIN : err;
 	site->text = uprobe_text_of(site);
 	/* whose first byte it was is known only if the rest is the file's */
-	if (uprobe && uprobe->nr_bytes && site->text == TEXT_TRAPPED &&
-	    memcmp(bytes + 1, uprobe->bytes + 1, site->arch.len - 1))
+	if (known && site->text == TEXT_TRAPPED &&
+	    memcmp(bytes + 1, uprobe->bytes + 1,
+		   min_t(size_t, site->arch.len, known) - 1))
 		return -EILSEQ;
 	site->next = arch_uprobe_next(&site->arch, site->vaddr);
 	return uprobe_slot_alloc(site);
@@ -414,11 +379,13 @@ static int put_in_place(struct uprobe_site *site)
 
 /*
  * @uprobe: whose place it is, NULL for a return site. Text that was changed in
- * this process isn't what the probe was meant for.
+ * this process isn't what the probe was meant for. @absent: set to an address in
+ * the page that is missing, if the answer is -EAGAIN.
  */
 static struct uprobe_site *make_site(struct vm_area_struct *vma,
 				     unsigned long vaddr,
-				     const struct uprobe *uprobe)
+				     const struct uprobe *uprobe,
+				     unsigned long *absent)
 {
 	struct uprobe_space *space = uprobe_space_make(vma->vm_mm);
 	struct uprobe_site *site;
@@ -430,12 +397,14 @@ static struct uprobe_site *make_site(struct vm_area_struct *vma,
 	site->inode = file_inode(vma->vm_file);
 	site->offset = uprobe_offset_of(vma, vaddr);
 	set_return_role(site, !uprobe);
-	err = prepare(site, vma, uprobe);
+	err = prepare(site, vma, uprobe, absent);
 	if (!err && uprobe && uprobe->nr_bytes &&
 	    site->arch.insn[0] != uprobe->bytes[0])
 		err = -EILSEQ;
-	if (!err)
+	if (!err) {
+		*absent = vaddr;
 		err = put_in_place(site);
+	}
 	if (err) {
 		set_return_role(site, false);
 		uprobe_site_put(site);
@@ -468,17 +437,21 @@ static struct uprobe_site *find_current(struct vm_area_struct *vma,
  * The caller asks the consumers once more afterwards (uprobe_place()).
  *
  * Return: 0 (also if it was there), -EAGAIN if uprobe_sync() will come back to
- * it, -EOPNOTSUPP or -EILSEQ if the instruction can't be probed in this process,
+ * it, -EIO if it has in vain, -EOPNOTSUPP or -EILSEQ if the instruction can't be probed in this process,
  * -ENOMEM and the like.
  */
 int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 			unsigned long vaddr)
 {
 	struct uprobe_site *site = find_current(vma, vaddr);
+	unsigned long absent;
 
 	mmap_assert_write_locked(vma->vm_mm);
 	if (!site)
-		site = make_site(vma, vaddr, uprobe);
+		site = make_site(vma, vaddr, uprobe, &absent);
+	if (site == ERR_PTR(-EAGAIN))
+		return uprobe_put_off(vma->vm_mm->uprobes_state.space, vaddr,
+				      absent);
 	if (IS_ERR(site))
 		return PTR_ERR(site);
 	/* its last consumer left, and a new one made another for the place */
@@ -498,24 +471,48 @@ static bool too_many_return_sites(struct mm_struct *mm)
 			READ_ONCE(uprobe_max_return_sites);
 }
 
+/*
+ * Whoever wanted it may have left, and taken the return sites away: the last
+ * one takes them all. @absent: as for make_site().
+ */
+static int make_return(struct mm_struct *mm, unsigned long vaddr,
+		       struct uprobe *uprobe, unsigned long *absent)
+{
+	const struct uprobe_space *space = mm->uprobes_state.space;
+	struct vm_area_struct *vma = vma_lookup(mm, vaddr);
+	struct uprobe_site *site;
+
+	if (!space || !space->nr_returners || !uprobe_wants_returns(uprobe, mm) ||
+	    !vma || !uprobe_vma_is_text(vma))
+		return -ENXIO;
+	site = find_current(vma, vaddr);
+	if (!site)
+		site = make_site(vma, vaddr, NULL, absent);
+	if (IS_ERR(site))
+		return PTR_ERR(site);
+	set_return_role(site, true);
+	return 0;
+}
+
 /**
  * uprobe_site_make_return - let calls end at an address
  * @mm: the current task's
  * @vaddr: the return address
  * @uprobe: whose return somebody wanted when its entry was hit
  *
- * Context: task context of the caller's own mm; takes mmap_lock.
+ * Context: task context of the caller's own mm; takes mmap_lock, and waits for
+ * pages without.
  * Return: 0, or -errno if the address can't carry a site: no private file
- * text (-ENXIO), an instruction that can't be probed, no memory, or too many of
- * them (-ENOSPC).
+ * text (-ENXIO), an instruction that can't be probed, a page that doesn't come,
+ * no memory, or too many of them (-ENOSPC).
  */
 int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
 			    struct uprobe *uprobe)
 {
 	struct uprobe_site *site = uprobe_site_get(mm, vaddr);
 	bool done = site && READ_ONCE(site->is_return);
-	struct vm_area_struct *vma;
-	int err = -ENXIO;
+	unsigned long absent;
+	int err, tries = 0;
 
 	if (site)
 		uprobe_site_put(site);
@@ -525,17 +522,13 @@ int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
 	if (too_many_return_sites(mm))
 		return -ENOSPC;
 
-	if (mmap_write_lock_killable(mm))
-		return -EINTR;
-	vma = vma_lookup(mm, vaddr);
-	/* whoever wanted it may have left, and taken the return sites away */
-	if (vma && uprobe_vma_is_text(vma) && uprobe_wants_returns(uprobe, mm)) {
-		site = find_current(vma, vaddr) ?: make_site(vma, vaddr, NULL);
-		err = PTR_ERR_OR_ZERO(site);
-	}
-	if (!err)
-		set_return_role(site, true);
-	mmap_write_unlock(mm);
+	do {
+		if (mmap_write_lock_killable(mm))
+			return -EINTR;
+		err = make_return(mm, vaddr, uprobe, &absent);
+		mmap_write_unlock(mm);
+	} while (err == -EAGAIN && ++tries < UPROBE_MAX_WAITS &&
+		 uprobe_wait_for_page(absent));
 	return err;
 }
 

@@ -35,6 +35,9 @@
 #define SLOTS_PER_PAGE	(PAGE_SIZE / UPROBE_SLOT_SIZE)
 #define MAX_AREA_PAGES	64U
 
+/* So many areas may be lost with threads in their slots; then no more are made. */
+#define MAX_LOST	64U
+
 /* how often to look for threads in slots, if the last look was in vain */
 #define SCAN_INTERVAL	(HZ / 20)
 
@@ -67,8 +70,9 @@ struct uprobe_slot {
  * @list: in uprobe_space::areas; written under mmap_lock, read under RCU
  * @vaddr: where it is mapped
  * @nr_pages: how long it is
- * @lost: the process has unmapped some of it, or mapped something over it. Set
- *	under mmap_lock, never cleared; its sites get other slots.
+ * @lost: 0, or after the process has unmapped some of it, or mapped something over
+ *	it: for poll_state_synchronize_rcu(), when its sites had lost their slots.
+ *	Set under mmap_lock, never cleared; its sites get other slots.
  * @unmapped: a bit for each page that isn't mapped any more. Written under
  *	mmap_lock.
  * @used: a bit for each slot that isn't free. mmap_lock.
@@ -83,7 +87,7 @@ struct uprobe_area {
 	struct list_head	list;
 	unsigned long		vaddr;
 	unsigned int		nr_pages;
-	bool			lost;
+	unsigned long		lost;
 	u64			unmapped;
 	unsigned long		*used;
 	struct uprobe_slot	*slots;
@@ -207,12 +211,18 @@ static void lose_area(struct uprobe_space *space, struct uprobe_area *area)
 
 	/* munmap() closes mappings with the lock downgraded: no writer is here */
 	mmap_assert_locked(space->mm);
-	WRITE_ONCE(area->lost, true);
+	if (area->lost)
+		return;
+	/* from here on nobody is sent there who isn't in an RCU section now */
+	WRITE_ONCE(area->lost, 1);
+	space->nr_pages -= area->nr_pages;
+	space->nr_lost++;
 	while ((site = uprobe_site_first(space, at))) {
 		at = site->vaddr + 1;
 		if (site->area == area)
 			uprobe_slot_retire(site);
 	}
+	WRITE_ONCE(area->lost, get_state_synchronize_rcu() ?: 1);
 }
 
 static unsigned int index_of(const struct uprobe_area *area,
@@ -251,7 +261,7 @@ static void area_closed(struct vm_area_struct *vma)
 		return;
 	lose_area(space, area);
 	if (has_used(area, vma->vm_start, vma->vm_end))
-		uprobe_strand(space, vma->vm_start, vma->vm_end);
+		uprobe_strand(space, vma->vm_start, vma->vm_end, area->lost);
 	note_unmapped(area, vma->vm_start, vma->vm_end);
 }
 
@@ -437,7 +447,7 @@ static void take_slot(struct uprobe_site *site, struct uprobe_area *area,
 	arch_uprobe_describe_slot(&site->arch, &slot->arch);
 	/* an interrupted thread that is looked at has read the slot's address */
 	WRITE_ONCE(slot->vaddr, site->vaddr);
-	site->area = area;
+	WRITE_ONCE(site->area, area);
 	smp_store_release(&site->slot, area->vaddr + i * UPROBE_SLOT_SIZE);
 	/* pairs with boost() */
 	if (site->arch.class == UPROBE_RELOCATED)
@@ -462,6 +472,74 @@ static int use_area(struct uprobe_site *site, struct uprobe_area *area)
 	return err;
 }
 
+static bool is_unused(const struct uprobe_area *area)
+{
+	return bitmap_empty(area->used, nr_slots(area));
+}
+
+/* All of it, or what the process has left. Without a site nothing is lost. */
+static void unmap_area(struct uprobe_space *space, struct uprobe_area *area)
+{
+	struct mm_struct *mm = space->mm;
+	unsigned long at = area->vaddr, end = area_end(area);
+	struct vm_area_struct *vma;
+
+	while ((vma = find_vma(mm, at)) && vma->vm_start < end) {
+		unsigned long start = max(vma->vm_start, at);
+
+		at = vma->vm_end;
+		/* another area may be where a part of this one has been */
+		if (vma->vm_ops == &area_vm_ops &&
+		    !(area->unmapped & BIT_ULL(page_of(area, start))))
+			do_munmap(mm, start, min(at, end) - start, NULL);
+	}
+	lose_area(space, area);
+	area->unmapped = U64_MAX;
+}
+
+static void forget_area(struct uprobe_space *space, struct uprobe_area *area)
+{
+	if (area->lost)
+		space->nr_lost--;
+	else
+		space->nr_pages -= area->nr_pages;
+	list_del_rcu(&area->list);
+	call_rcu(&area->rcu, free_area);
+}
+
+/*
+ * Those that have been lost. What of one is still mapped only a task of the mm can
+ * unmap: see uprobe_mark_areas().
+ */
+static void drop_lost_areas(struct uprobe_space *space)
+{
+	struct uprobe_area *area, *next;
+
+	list_for_each_entry_safe(area, next, &space->areas, list) {
+		if (!area->lost || !is_unused(area))
+			continue;
+		if (current->mm != space->mm &&
+		    area->unmapped != GENMASK_ULL(area->nr_pages - 1, 0))
+			continue;
+		unmap_area(space, area);
+		forget_area(space, area);
+	}
+}
+
+static bool may_add_area(struct uprobe_space *space)
+{
+	if (!space->nr_lost)
+		return true;
+	drop_lost_areas(space);
+	if (space->nr_lost <= MAX_LOST)
+		return true;
+	/* with threads in them, or was it only too early to look? */
+	space->next_scan = jiffies;
+	uprobe_slots_reclaim(space);
+	drop_lost_areas(space);
+	return space->nr_lost <= MAX_LOST;
+}
+
 static int find_slot(struct uprobe_site *site)
 {
 	struct uprobe_space *space = site->space;
@@ -479,6 +557,8 @@ static int find_slot(struct uprobe_site *site)
 		    still_mapped(space->mm, area) && use_area(site, area) == 0)
 			return 0;
 	}
+	if (!may_add_area(space))
+		return -ENOMEM;
 	area = add_area(space, site->vaddr, low, high);
 	return IS_ERR(area) ? PTR_ERR(area) : use_area(site, area);
 }
@@ -540,6 +620,23 @@ bool uprobe_slot_is_mapped(const struct uprobe_space *space, unsigned long addr)
 }
 
 /**
+ * uprobe_slot_is_lost - has the process unmapped it?
+ * @site: referenced
+ *
+ * A site that isn't in the index any more keeps its slot for those who stand on it.
+ *
+ * Context: a section of RCU: who is sent to the slot in the same section after a
+ * false answer is found by uprobe_strand().
+ * Return: true if it has.
+ */
+bool uprobe_slot_is_lost(const struct uprobe_site *site)
+{
+	const struct uprobe_area *area = READ_ONCE(site->area);
+
+	return area && READ_ONCE(area->lost);
+}
+
+/**
  * uprobe_slot_replace - a thread needs the slot, and it is lost
  * @site: referenced, in the current task's address space
  *
@@ -579,7 +676,7 @@ void uprobe_slot_retire(struct uprobe_site *site)
 	if (!area)
 		return;
 	slot = &area->slots[index_of(area, site->slot)];
-	site->area = NULL;
+	WRITE_ONCE(site->area, NULL);
 	WRITE_ONCE(site->slot, 0);
 	if (site->arch.class == UPROBE_RELOCATED)
 		WRITE_ONCE(site->next, 0);
@@ -695,8 +792,6 @@ static struct uprobe_area *clone_area(struct uprobe_space *to,
 	if (!area)
 		return NULL;
 	area->vaddr = from->vaddr;
-	area->lost = from->lost;
-	area->unmapped = from->unmapped;
 	list_add_tail_rcu(&area->list, &to->areas);
 	to->nr_pages += area->nr_pages;
 	return area;
@@ -708,7 +803,7 @@ static struct uprobe_area *clone_area(struct uprobe_space *to,
  * @from: the parent's
  *
  * Their slots are free: uprobe_slot_clone() takes those of the sites that
- * are copied.
+ * are copied. Areas that are lost have none.
  *
  * Context: mmap_lock of the parent is held for writing.
  * Return: 0 or -ENOMEM; uprobe_areas_free() cleans up.
@@ -718,7 +813,7 @@ int uprobe_areas_clone(struct uprobe_space *to, struct uprobe_space *from)
 	struct uprobe_area *area;
 
 	list_for_each_entry(area, &from->areas, list) {
-		if (!clone_area(to, area))
+		if (!area->lost && !clone_area(to, area))
 			return -ENOMEM;
 	}
 	return 0;
@@ -754,30 +849,6 @@ int uprobe_slot_clone(struct uprobe_site *site, const struct uprobe_site *from)
 	return err;
 }
 
-static bool is_unused(const struct uprobe_area *area)
-{
-	return bitmap_empty(area->used, nr_slots(area));
-}
-
-/* All of it, or what the process has left. Without a site nothing is lost. */
-static void unmap_area(struct mm_struct *mm, struct uprobe_area *area)
-{
-	unsigned long at = area->vaddr, end = area_end(area);
-	struct vm_area_struct *vma;
-
-	while ((vma = find_vma(mm, at)) && vma->vm_start < end) {
-		unsigned long start = max(vma->vm_start, at);
-
-		at = vma->vm_end;
-		/* another area may be where a part of this one has been */
-		if (vma->vm_ops == &area_vm_ops &&
-		    !(area->unmapped & BIT_ULL(page_of(area, start))))
-			do_munmap(mm, start, min(at, end) - start, NULL);
-	}
-	area->lost = true;
-	area->unmapped = U64_MAX;
-}
-
 /**
  * uprobe_areas_unmap - take the mappings of unused areas away
  * @space: has no sites any more
@@ -794,10 +865,8 @@ bool uprobe_areas_unmap(struct uprobe_space *space)
 	list_for_each_entry_safe(area, next, &space->areas, list) {
 		if (!is_unused(area))
 			continue;
-		unmap_area(space->mm, area);
-		space->nr_pages -= area->nr_pages;
-		list_del_rcu(&area->list);
-		call_rcu(&area->rcu, free_area);
+		unmap_area(space, area);
+		forget_area(space, area);
 	}
 	return list_empty(&space->areas);
 }

@@ -71,6 +71,7 @@ static void strand(void *data, struct task_struct *t, unsigned long ip)
  * @space: of the address space
  * @start: first address of the slots; their sites don't use them any more
  * @end: first address behind
+ * @lost: of get_state_synchronize_rcu(), when the last site had lost its slot
  *
  * The pages have been taken from all CPUs' page tables, uprobe_slot_origin()
  * still knows the slots, and no other mapping is in their place.
@@ -79,7 +80,7 @@ static void strand(void *data, struct task_struct *t, unsigned long ip)
  * sleep.
  */
 void uprobe_strand(const struct uprobe_space *space, unsigned long start,
-		   unsigned long end)
+		   unsigned long end, unsigned long lost)
 {
 	struct strand gone = { space, start, end };
 
@@ -88,7 +89,7 @@ void uprobe_strand(const struct uprobe_space *space, unsigned long start,
 	 * Who has read a slot's address from its site is there afterwards:
 	 * threads are sent to slots with preemption off.
 	 */
-	synchronize_rcu_expedited();
+	cond_synchronize_rcu_expedited(lost);
 	/* one that changed its CPU whenever it was asked is asked again */
 	while (!uprobe_visit_threads(space->mm, strand, &gone))
 		cond_resched();
@@ -110,22 +111,22 @@ bool uprobe_deny_fault(struct pt_regs *regs)
 	unsigned long ip = instruction_pointer(regs);
 	struct uprobe_space *space;
 	unsigned long origin, vaddr;
-	bool mapped;
+	bool mapped = true;
 
-	if (!ut)
+	if (!ut || !arch_uprobe_in_flat_code(regs))
 		return false;
 	/* first this one: area_closed() forgets the slot after it has noted us */
 	/* pairs with smp_store_release() in uprobe_space_make() */
 	space = smp_load_acquire(&current->mm->uprobes_state.space);
 	origin = space ? uprobe_slot_origin(space, ip, &vaddr) : 0;
-	if (!origin)
-		return ut->stranded && ut->stranded == ip;
-
-	mmap_read_lock(current->mm);
-	mapped = uprobe_slot_is_mapped(space, ip);
-	mmap_read_unlock(current->mm);
+	if (origin) {
+		mmap_read_lock(current->mm);
+		mapped = uprobe_slot_is_mapped(space, ip);
+		mmap_read_unlock(current->mm);
+	}
+	/* another area may be in its place by now */
 	if (mapped)
-		return false;
+		return ut->stranded && ut->stranded == ip;
 	note(ut, ip, origin, vaddr);
 	set_thread_flag(TIF_UPROBE);
 	return true;

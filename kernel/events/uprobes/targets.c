@@ -50,7 +50,8 @@
  * @nr: how many owners have announced it. targets_lock.
  * @rcu: frees it
  *
- * Both lists are written under targets_lock and read under RCU.
+ * Both lists are written under targets_lock and read under RCU. RCU doesn't keep
+ * the task: who looks into it holds targets_lock.
  */
 struct target {
 	struct hlist_node	hash;
@@ -168,7 +169,8 @@ static bool is_used_by_target(const struct mm_struct *mm)
 {
 	struct target *target;
 
-	list_for_each_entry_rcu(target, &all_targets, list) {
+	guard(spinlock)(&targets_lock);
+	list_for_each_entry(target, &all_targets, list) {
 		if (READ_ONCE(target->task->mm) == mm)
 			return true;
 	}

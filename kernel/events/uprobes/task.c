@@ -64,7 +64,7 @@ static void inherit_calls(struct task_struct *child)
 
 	if (!parent || (!parent->calls && !parent->interrupted))
 		return;
-	ut = kzalloc(sizeof(*ut), GFP_KERNEL);
+	ut = kzalloc(sizeof(*ut), GFP_KERNEL_ACCOUNT);
 	if (ut) {
 		child->utask = &ut->task;
 		uprobe_inherit_interruptions(ut, parent);
@@ -116,7 +116,7 @@ void uprobe_notify_resume(struct pt_regs *regs)
 	ut = uprobe_thread_of(current);
 	if (!ut) {
 		if (current->mm->uprobes_state.space)
-			uprobe_thread_make(GFP_KERNEL);
+			uprobe_thread_make(GFP_KERNEL_ACCOUNT);
 		return;
 	}
 	uprobe_rescue(ut, regs);

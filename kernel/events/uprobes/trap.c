@@ -341,7 +341,7 @@ static noinline bool meet_first(struct uprobe_space *space, unsigned long vaddr,
 	bool known = uprobe_site_find(space, vaddr);
 
 	if (!known)
-		ut = uprobe_thread_make(GFP_ATOMIC);
+		ut = uprobe_thread_make(GFP_ATOMIC | __GFP_ACCOUNT);
 	if (ut) {
 		leave_to_task(ut, STEP_HIT, vaddr, regs);
 		return true;

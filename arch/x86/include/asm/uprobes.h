@@ -107,6 +107,17 @@ struct arch_uprobe_task {
 #ifdef __KERNEL__
 
 /**
+ * arch_uprobe_in_flat_code - is the instruction pointer an address?
+ * @regs: of a thread in user mode
+ *
+ * Return: false in a code segment of the program's own, which may have a base.
+ */
+static inline bool arch_uprobe_in_flat_code(const struct pt_regs *regs)
+{
+	return !(regs->cs & SEGMENT_TI_MASK);
+}
+
+/**
  * arch_uprobe_fits - does the thread run the code that was decoded?
  * @au: the instruction of a site
  * @regs: of a thread that has hit the site
@@ -122,7 +133,7 @@ static inline bool arch_uprobe_fits(const struct arch_uprobe *au,
 {
 	if (user_64bit_mode(regs))
 		return au->is_64bit;
-	return !au->is_64bit && !(regs->cs & SEGMENT_TI_MASK);
+	return !au->is_64bit && arch_uprobe_in_flat_code(regs);
 }
 
 /**

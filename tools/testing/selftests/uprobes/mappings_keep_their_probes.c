@@ -93,6 +93,29 @@ static void moved_text_stays_probed(void)
 	munmap(code, CODE_PAGES * PAGE);
 }
 
+/* Both mappings stay: at the old place the pages are the file's again. */
+static void copied_text_stays_probed(void)
+{
+	char *code, *moved;
+	int sum;
+
+	probe_file();
+	code = map_all();
+	sum = call_all(code);
+	moved = mremap(code, CODE_PAGES * PAGE, CODE_PAGES * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	must(moved != MAP_FAILED);
+	sum += call_all(moved) + call_all(code) + call_all(moved);
+	equal(sum, 4 * ALL_SUM, "text_that_is_moved_and_kept_computes_the_same");
+	equal(all_entries(), 20, "text_that_is_moved_and_kept_is_probed_twice");
+	equal(count("one_ret", "returns"), 4, "text_that_is_moved_and_kept_returns");
+	remove_all();
+	equal(call_all(code) + call_all(moved), 2 * ALL_SUM, "text_that_is_moved_and_kept_is_restored");
+	equal(text_differs(getpid(), code), 0, "text_that_is_kept_has_no_breakpoint_left");
+	equal(text_differs(getpid(), moved), 0, "text_that_is_moved_has_no_breakpoint_left");
+	munmap(code, CODE_PAGES * PAGE);
+	munmap(moved, CODE_PAGES * PAGE);
+}
+
 /* Into one mapping, and apart again. */
 static void split_and_merged_text_stays_probed(void)
 {
@@ -300,6 +323,7 @@ int main(void)
 	make_code_file(OTHER_PATH);
 	every_place_of_a_page_can_be_probed();
 	moved_text_stays_probed();
+	copied_text_stays_probed();
 	split_and_merged_text_stays_probed();
 	writable_text_is_the_process_own();
 	what_comes_in_its_place_is_not_probed();

@@ -239,6 +239,20 @@ static void child_maps_over(void)
 	_exit(call_all(5) == ALL_SUM(5) && *(unsigned char *)area.start == 0xf4 ? 0 : 1);
 }
 
+/* More areas than may be lost. */
+static void child_unmaps_again_and_again(void)
+{
+	struct area area;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		call_site(i % 2, 5);
+		if (!find_area(&area) || munmap(area.start, area.len))
+			_exit(2);
+	}
+	_exit(call_all(5) == ALL_SUM(5) ? 0 : 1);
+}
+
 /* Of an area that it doesn't know, a program may hit any part. */
 static void child_unmaps_a_part(void)
 {
@@ -269,6 +283,9 @@ static void children_have_their_own(void)
 	equal(count("site", "entries") - before, NR_SITES, "forked_child_counts_its_hits");
 	equal(in_child(child_unmaps), 0, "slots_survive_munmap");
 	equal(in_child(child_maps_over), 0, "slots_survive_another_mapping_in_their_place");
+	before = count("site", "entries");
+	equal(in_child(child_unmaps_again_and_again), 0, "slots_survive_munmap_again_and_again");
+	equal(count("site", "entries") - before, 100 + NR_SITES, "slots_come_again_and_again");
 	equal(in_child(child_unmaps_a_part), 0, "slots_survive_munmap_of_a_part");
 	equal(in_child(child_maps_over_a_part), 0, "slots_survive_another_mapping_over_a_part");
 }

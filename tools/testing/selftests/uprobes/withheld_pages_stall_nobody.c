@@ -3,14 +3,14 @@
  * Does anybody wait for a page that somebody else withholds?
  *
  * A file server (FUSE) withholds the page that a probe lies in, while the probe is registered, or while a process
- * that maps the file brings its sites in line; and a program withholds the page of an argument (userfaultfd) at a
- * hit. Meanwhile others fork, register and unregister elsewhere, define and remove events: all of that has to end
+ * that maps the file brings its sites in line, or a function is about to return there; a program reads such a page
+ * of itself, or drops it; and a program withholds the page of an argument (userfaultfd) at a hit. Meanwhile others fork, register and unregister elsewhere, define and remove events: all of that has to end
  * while the page is still withheld. Whoever wanted the page gets it in the end, and then every call is counted.
  *
  * No time is measured: a watchdog that ends the waiting is what fails.
  *
- * Seen to fail when the page was waited for under event_mutex: nobody else registered or unregistered meanwhile. On
- * stock forks wait, too.
+ * Seen to fail when the page was waited for under event_mutex, or a walk waited for an mmap_lock under which somebody
+ * waited for the page: nobody else registered or unregistered meanwhile. On stock forks wait, too.
  */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
@@ -35,6 +35,11 @@
 static PROBED int elsewhere(int x)
 {
 	return x + 3;
+}
+
+static PROBED int leaves(int x)
+{
+	return x + 1;
 }
 
 static PROBED unsigned long takes_string(const char *s)
@@ -200,18 +205,56 @@ static void tell_mapper(char question)
 	must(write(to_mapper[1], &question, 1) == 1);
 }
 
+static int read_self(const char *at)
+{
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	char byte = 0;
+
+	must(fd >= 0 && pread(fd, &byte, 1, (uintptr_t)at) == 1);
+	close(fd);
+	return byte;
+}
+
+/* leaves(@x) returns to @target, which returns here. */
+static int return_through(const char *target, long x)
+{
+	int result = 0;
+
+	asm volatile("sub $128, %%rsp\n\tlea 1f(%%rip), %%rax\n\tpush %%rax\n\tpush %[target]\n\t"
+		     "jmp *%[leaves]\n1:\tadd $128, %%rsp"
+		     : "=&a" (result), "+D" (x) : [target] "r" (target), [leaves] "r" (leaves)
+		     : "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
+	return result;
+}
+
+static int answer_question(char question)
+{
+	static char *code;
+
+	switch (question) {
+	case 'm':
+		code = map_code(FUSE_FILE, NULL, 0, CODE_PAGES, PROT_READ | PROT_EXEC, MAP_PRIVATE);
+		return 0;
+	case 's':
+		return read_self(code + ADDS_TWO);
+	case 'd':
+		must(!madvise(code + PAGE, PAGE, MADV_DONTNEED));
+		return call_code(code, ADDS_TWO, 40);
+	case 'r':
+		return return_through(code + ADDS_TWO, 40);
+	case '1':
+		return call_code(code, ADDS_ONE, 40);
+	}
+	return call_code(code, ADDS_TWO, 40);
+}
+
 static void be_mapper(void)
 {
-	char question, *code = NULL;
+	char question;
 	int answer;
 
 	while (read(to_mapper[0], &question, 1) == 1) {
-		if (question == 'm') {
-			code = map_code(FUSE_FILE, NULL, 0, CODE_PAGES, PROT_READ | PROT_EXEC, MAP_PRIVATE);
-			answer = 0;
-		} else {
-			answer = call_code(code, ADDS_TWO, 40);
-		}
+		answer = answer_question(question);
 		must(write(from_mapper[1], &answer, sizeof(answer)) == sizeof(answer));
 	}
 	_exit(0);
@@ -311,6 +354,82 @@ static void mapping_stalls_nobody(void)
 	equal(count("two", "entries") - before, 1, "mapped_page_is_probed_when_it_is_there");
 	stop_mapper();
 	disable("two");
+}
+
+/* ---- programs that wait themselves -------------------------------------- */
+
+static void enable_one(void)
+{
+	enable("one");
+}
+
+static void disable_two(void)
+{
+	disable("two");
+}
+
+static void disable_leaves(void)
+{
+	disable("leaves");
+}
+
+/* The mapper waits, for @deed. Meanwhile others @act in it. */
+static void waiting_program_stalls_nobody(const char *what, char deed, void (*act)(void))
+{
+	struct activity acting;
+
+	tell_mapper(deed);
+	give_time();
+	check(fuse_is_withholding(), "%s_waits", what);
+	begin(&acting, act);
+	check(wait_until_done(&acting, time(NULL) + PATIENCE), "%s_doesnt_delay_who_probes_it", what);
+	nobody_waits(what, fuse_release);
+	end(&acting);
+}
+
+/* With its own mmap_lock. */
+static void reader_stalls_nobody(void)
+{
+	start_mapper();
+	fuse_withhold(1);
+	cache_first_page();
+	ask_mapper('m');
+	waiting_program_stalls_nobody("a_program_that_reads_a_withheld_page", 's', enable_one);
+	equal(ask_mapper(0), 0x8d - 0x100, "program_has_read_its_page");
+	equal(ask_mapper('1'), 41, "program_that_waited_computes_the_same");
+	equal(count("one", "entries"), 1, "program_that_waited_is_probed");
+	stop_mapper();
+	disable("one");
+}
+
+static void dropped_page_stalls_nobody(void)
+{
+	unsigned long before = count("two", "entries");
+
+	enable("two");
+	start_mapper();
+	ask_mapper('m');
+	equal(ask_mapper('c'), 42, "page_is_there_before_it_is_dropped");
+	fuse_withhold(1);
+	waiting_program_stalls_nobody("a_program_that_drops_a_page", 'd', disable_two);
+	equal(ask_mapper(0), 42, "program_that_dropped_a_page_computes_the_same");
+	equal(count("two", "entries") - before, 1, "page_that_is_dropped_has_no_probe_left");
+	stop_mapper();
+}
+
+static void return_stalls_nobody(void)
+{
+	define('r', "leaves", (const void *)leaves, "");
+	enable("leaves");
+	start_mapper();
+	fuse_withhold(1);
+	cache_first_page();
+	ask_mapper('m');
+	waiting_program_stalls_nobody("a_return_to_a_withheld_page", 'r', disable_leaves);
+	equal(ask_mapper(0), 42, "return_to_a_withheld_page_computes_the_same");
+	/* the event has gone while the call was opened */
+	check(is_balanced("leaves"), "return_to_a_withheld_page_is_accounted_for");
+	stop_mapper();
 }
 
 /* ---- an argument -------------------------------------------------------- */
@@ -416,10 +535,14 @@ int main(void)
 {
 	fuse_start();
 	define('p', "elsewhere", (const void *)elsewhere, "");
+	define_in_file('p', "one", FUSE_FILE, ADDS_ONE, "");
 	define_in_file('p', "two", FUSE_FILE, ADDS_TWO, "");
 	registration_stalls_nobody("enabling_an_event_on_a_withheld_page", enable_two, true);
 	registration_stalls_nobody("opening_a_perf_event_on_a_withheld_page", open_two, false);
 	mapping_stalls_nobody();
+	reader_stalls_nobody();
+	dropped_page_stalls_nobody();
+	return_stalls_nobody();
 	argument_stalls_nobody();
 	waiting_thread_can_be_killed();
 	remove_all();
