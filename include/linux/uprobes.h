@@ -32,6 +32,11 @@ struct vm_area_struct;
 #define UPROBE_HANDLER_REMOVE		1
 /* the same of a consumer with commit(), which finds it in uprobe_hit::verdict */
 #define UPROBE_HANDLER_IGNORE		2
+/* handler() and commit() at an entry: "not this call", its return isn't wanted */
+#define UPROBE_HANDLER_DECLINE		4
+
+/* bytes of the pouches of all consumers of a place together */
+#define UPROBE_MAX_POUCHES		32768
 
 /**
  * enum uprobe_event_count - what happens to calls besides a plain return
@@ -112,6 +117,11 @@ enum uprobe_wish {
  *	probed instruction, or at the return address
  * @func: address of the probed instruction in this process
  * @call: the call that returns; NULL at entry
+ * @opens: at entry, in a commit: the call that it opens, if somebody wants its
+ *	return and that can be seen; else NULL
+ * @pouch: the consumer's own uprobe_consumer::pouch_size bytes in that call,
+ *	aligned to 8: of any content until a commit at entry has written them, and
+ *	what that has written at return. NULL without a call or without a pouch.
  * @wish: what the consumer has just said that it wants of the hit;
  *	UPROBE_WISH_NONE if it hasn't been asked
  * @verdict: what the consumer's handler of this hit has returned; 0 without
@@ -120,6 +130,8 @@ struct uprobe_hit {
 	struct pt_regs			*regs;
 	unsigned long			func;
 	const struct uprobe_call	*call;
+	const struct uprobe_call	*opens;
+	void				*pouch;
 	enum uprobe_wish		wish;
 	int				verdict;
 };
@@ -135,8 +147,8 @@ struct uprobe_hit {
  *	address space, and filter() says so too. May be NULL: nothing to read.
  * @commit: all consumers have gathered: write the record. What is in @buf
  *	isn't used afterwards; with a @size of 0, as after UPROBE_WISH_TALLY,
- *	the hit is only counted. Doesn't sleep; preemption may be on. May be
- *	NULL.
+ *	the hit is only counted. Doesn't sleep; preemption may be on. Returns 0,
+ *	or at an entry that isn't only counted UPROBE_HANDLER_DECLINE. May be NULL.
  * @handler: called at an entry hit, with the address of the probed
  *	instruction as instruction pointer. May sleep, and so takes the hit to
  *	task context. Returns 0 or UPROBE_HANDLER_ values. May be NULL.
@@ -149,6 +161,7 @@ struct uprobe_hit {
  * @tally: says the same, and if that is UPROBE_WISH_TALLY it has counted the
  *	hit. Asked in the trap, if there is no other consumer. NULL: as @wish.
  * @returns: gather() and commit() want returns, too
+ * @pouch_size: how many bytes of its own it wants in each call: uprobe_hit::pouch
  * @timed: they want to know when and how long
  * @filter: does this consumer want hits of this address space? NULL: of all.
  *	Asked in task context with mm->mmap_lock of @mm possibly held for
@@ -168,6 +181,7 @@ struct uprobe_hit {
  * @since: first epoch of registrations whose calls this consumer sees;
  *	private to the core
  * @bit: stands for it in open calls; private to the core
+ * @pouch_at: where its pouch is among those of a call; private to the core
  *
  * gather() and commit() of one hit come in this order, in the task that hit
  * the probe; with a handler, that is called in between. All of them run inside
@@ -177,8 +191,8 @@ struct uprobe_hit {
 struct uprobe_consumer {
 	int (*gather)(struct uprobe_consumer *self,
 		      const struct uprobe_hit *hit, void *buf, size_t size);
-	void (*commit)(struct uprobe_consumer *self,
-		       const struct uprobe_hit *hit, void *buf, size_t size);
+	int (*commit)(struct uprobe_consumer *self,
+		      const struct uprobe_hit *hit, void *buf, size_t size);
 	int (*handler)(struct uprobe_consumer *self, struct pt_regs *regs);
 	int (*ret_handler)(struct uprobe_consumer *self, unsigned long func,
 			   struct pt_regs *regs);
@@ -192,6 +206,7 @@ struct uprobe_consumer {
 	bool			returns;
 	bool			timed;
 	bool			targeted;
+	u16			pouch_size;
 	struct task_struct	*target;
 
 	bool			general;
@@ -199,6 +214,7 @@ struct uprobe_consumer {
 	loff_t			ref_ctr_offset;
 	u64			since;
 	u8			bit;
+	u16			pouch_at;
 };
 
 #ifdef CONFIG_UPROBES
@@ -243,8 +259,8 @@ void uprobe_mm_init(struct mm_struct *mm);
 int uprobe_mmap(struct vm_area_struct *vma);
 void uprobe_munmap(struct vm_area_struct *vma, unsigned long start,
 		   unsigned long end);
-void uprobe_moved(struct vm_area_struct *vma, unsigned long from,
-		  unsigned long to, unsigned long len);
+int uprobe_moved(struct vm_area_struct *vma, unsigned long from,
+		 unsigned long to, unsigned long len);
 int uprobe_dup_mmap(struct mm_struct *oldmm, struct mm_struct *newmm);
 void uprobe_copy_process(struct task_struct *t, unsigned long flags);
 void uprobe_free_utask(struct task_struct *t);
@@ -329,8 +345,12 @@ static inline void uprobe_unregister_sync(void) { }
 static inline int uprobe_mmap(struct vm_area_struct *vma) { return 0; }
 static inline void uprobe_munmap(struct vm_area_struct *vma,
 				 unsigned long start, unsigned long end) { }
-static inline void uprobe_moved(struct vm_area_struct *vma, unsigned long from,
-				unsigned long to, unsigned long len) { }
+static inline int uprobe_moved(struct vm_area_struct *vma, unsigned long from,
+			       unsigned long to, unsigned long len)
+{
+	return 0;
+}
+
 static inline int uprobe_dup_mmap(struct mm_struct *oldmm,
 				  struct mm_struct *newmm) { return 0; }
 static inline void uprobe_copy_process(struct task_struct *t,

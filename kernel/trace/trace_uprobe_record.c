@@ -448,8 +448,8 @@ static void record(struct uprobe_consumer *self,
 		trace_uprobe_perf_record(&hit);
 }
 
-static void commit_hit(struct uprobe_consumer *self,
-		       const struct uprobe_hit *hit, void *buf, size_t size)
+static int commit_hit(struct uprobe_consumer *self,
+		      const struct uprobe_hit *hit, void *buf, size_t size)
 {
 	struct trace_uprobe *tu = consumer_of(self);
 
@@ -459,6 +459,7 @@ static void commit_hit(struct uprobe_consumer *self,
 	else if (!is_tally_only(tu, hit->call) &&
 		 !(hit->verdict & UPROBE_HANDLER_IGNORE))
 		trace_uprobe_perf_count(tu);
+	return 0;
 }
 
 static void count(struct uprobe_consumer *self, enum uprobe_event_count what)

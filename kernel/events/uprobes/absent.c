@@ -3,9 +3,8 @@
  * What if the page with the instruction isn't in memory?
  *
  * A site is made from what stands in memory, and a page that isn't there comes
- * from the file's server, which may take as long as it likes (FUSE), or from the
- * program itself (userfaultfd). Locks that others need are held then: mmap_lock,
- * that of the uprobe, event_mutex. So the place is put off, and the threads of the
+ * from the file's server, which may take as long as it likes (FUSE). Locks that
+ * others need are held then: mmap_lock, that of the uprobe, event_mutex. So the place is put off, and the threads of the
  * process wait for the page with no lock held before they go on in user mode
  * (uprobe_sync()), and make the site. Nobody can execute the instruction in the
  * meantime, for want of the page.
@@ -34,7 +33,8 @@ static bool is_cached(struct vm_area_struct *vma, unsigned long addr)
 				  linear_page_index(vma, addr));
 	if (IS_ERR(folio))
 		return false;
-	cached = folio_test_uptodate(folio);
+	/* at a mark for read-ahead, filemap_fault() asks the server for more */
+	cached = folio_test_uptodate(folio) && !folio_test_readahead(folio);
 	folio_put(folio);
 	return cached;
 }
@@ -128,9 +128,18 @@ int uprobe_put_off(struct uprobe_space *space, unsigned long vaddr,
  */
 bool uprobe_wait_for_page(unsigned long absent)
 {
+	struct mm_struct *mm = current->mm;
 	struct page *page;
+	int locked = 1;
+	long got;
 
-	if (get_user_pages_unlocked(absent, 1, &page, FOLL_FORCE) != 1)
+	if (mmap_read_lock_killable(mm))
+		return false;
+	/* by force, and as if from outside: the program may only execute it */
+	got = get_user_pages_remote(mm, absent, 1, FOLL_FORCE, &page, &locked);
+	if (locked)
+		mmap_read_unlock(mm);
+	if (got != 1)
 		return false;
 	put_page(page);
 	return true;

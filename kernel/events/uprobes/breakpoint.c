@@ -20,8 +20,10 @@
 #include <linux/highmem.h>
 #include <linux/pagemap.h>
 #include <linux/pagewalk.h>
+#include <linux/sched/signal.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include <linux/userfaultfd_k.h>
 
 #include "internal.h"
 
@@ -66,15 +68,24 @@ static bool is_mapped(struct mm_struct *mm, unsigned long vaddr)
 struct page *uprobe_page_get(struct mm_struct *mm, unsigned long vaddr,
 			     unsigned int flags)
 {
+	struct vm_area_struct *vma;
 	struct page *page;
 
 	mmap_assert_locked(mm);
 	page = get_page_now(mm, vaddr, flags | FOLL_NOFAULT);
-	if (!IS_ERR(page))
+	if (page != ERR_PTR(-EFAULT))
 		return page;
-	if (!is_mapped(mm, vaddr) &&
-	    !uprobe_is_at_hand(vma_lookup(mm, vaddr), vaddr))
-		return ERR_PTR(-EAGAIN);
+	if (!is_mapped(mm, vaddr)) {
+		/* so says get_user_pages(), whatever is there */
+		if (fatal_signal_pending(current))
+			return ERR_PTR(-EINTR);
+		vma = vma_lookup(mm, vaddr);
+		/* the thread that would supply it must not wait for it */
+		if (vma && userfaultfd_armed(vma))
+			return ERR_PTR(-EFAULT);
+		if (!uprobe_is_at_hand(vma, vaddr))
+			return ERR_PTR(-EAGAIN);
+	}
 	return get_page_now(mm, vaddr, flags | FOLL_NOWAIT);
 }
 
@@ -115,12 +126,7 @@ int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
 }
 
 /* The process's own copy of the page, made if there is none. */
-static struct page *get_own_page(struct mm_struct *mm, unsigned long vaddr)
-{
-	mmap_assert_write_locked(mm);
-	return uprobe_page_get(mm, vaddr,
-			       FOLL_FORCE | FOLL_WRITE | FOLL_SPLIT_PMD);
-}
+#define OWN_PAGE	(FOLL_FORCE | FOLL_WRITE | FOLL_SPLIT_PMD)
 
 /* Return: false if something else than @from stands there. */
 static bool replace_byte(struct page *page, unsigned long vaddr, u8 from, u8 to)
@@ -154,7 +160,7 @@ static bool replace_byte(struct page *page, unsigned long vaddr, u8 from, u8 to)
 int uprobe_text_set_breakpoint(struct mm_struct *mm, unsigned long vaddr,
 			       u8 old)
 {
-	struct page *page = get_own_page(mm, vaddr);
+	struct page *page = uprobe_page_get(mm, vaddr, OWN_PAGE);
 	int err = 0;
 
 	if (IS_ERR(page))
@@ -186,15 +192,33 @@ static bool same_as_file(struct vm_area_struct *vma, unsigned long vaddr,
 	return same;
 }
 
-static int see_swapped(pte_t *pte, unsigned long addr, unsigned long next,
-		       struct mm_walk *walk)
+/* Where is a page of the process? */
+enum whereabouts {
+	NOWHERE,
+	MAPPED,
+	SWAPPED,
+};
+
+/* Markers of userfaultfd and the like stand for no page. */
+static int find_page(pte_t *ptep, unsigned long addr, unsigned long next,
+		     struct mm_walk *walk)
 {
-	*(bool *)walk->private = is_swap_pte(ptep_get(pte));
+	enum whereabouts *where = walk->private;
+	pte_t pte = ptep_get(ptep);
+	swp_entry_t entry;
+
+	if (pte_present(pte)) {
+		*where = MAPPED;
+	} else if (is_swap_pte(pte)) {
+		entry = pte_to_swp_entry(pte);
+		if (!non_swap_entry(entry) || is_migration_entry(entry))
+			*where = SWAPPED;
+	}
 	return 0;
 }
 
-static const struct mm_walk_ops swap_walk = {
-	.pte_entry	= see_swapped,
+static const struct mm_walk_ops page_walk = {
+	.pte_entry	= find_page,
 	.walk_lock	= PGWALK_WRLOCK,
 };
 
@@ -209,33 +233,43 @@ static const struct mm_walk_ops swap_walk = {
  * held for writing it stays what it is.
  *
  * Context: mmap_lock of @mm is held for writing. May sleep.
- * Return: as uprobe_page_get(); -EAGAIN if the copy has gone.
+ * Return: as uprobe_page_get(); -EAGAIN if the copy has gone, -EBUSY if it
+ * can't be had just now.
  */
 struct page *uprobe_page_get_back(struct mm_struct *mm, unsigned long vaddr,
 				  unsigned int flags)
 {
 	struct page *page = uprobe_page_get(mm, vaddr, flags);
 	unsigned long start = vaddr & PAGE_MASK;
-	bool swapped = false;
+	enum whereabouts where = NOWHERE;
 
 	mmap_assert_write_locked(mm);
-	if (page != ERR_PTR(-EAGAIN))
+	if (page != ERR_PTR(-EAGAIN) && page != ERR_PTR(-EFAULT))
 		return page;
-	walk_page_range(mm, start, start + PAGE_SIZE, &swap_walk, &swapped);
-	return swapped ? get_page_now(mm, vaddr, flags) : page;
+	walk_page_range(mm, start, start + PAGE_SIZE, &page_walk, &where);
+	switch (where) {
+	case NOWHERE:
+		return ERR_PTR(-EAGAIN);
+	case MAPPED:
+		return ERR_PTR(-EBUSY);
+	case SWAPPED:
+		break;
+	}
+	return get_page_now(mm, vaddr, flags);
 }
 
-static bool holds_breakpoint(struct mm_struct *mm, unsigned long vaddr)
+/* Return: 1, 0, or -errno if it can't be found out. */
+static int holds_breakpoint(struct mm_struct *mm, unsigned long vaddr)
 {
 	struct vm_area_struct *vma = vma_lookup(mm, vaddr);
 	struct page *page;
 	u8 byte;
 
 	if (!vma || !is_cow_mapping(vma->vm_flags))
-		return false;
+		return 0;
 	page = uprobe_page_get_back(mm, vaddr, FOLL_FORCE);
 	if (IS_ERR(page))
-		return false;
+		return page == ERR_PTR(-EAGAIN) ? 0 : PTR_ERR(page);
 	memcpy_from_page(&byte, page, offset_in_page(vaddr), 1);
 	put_page(page);
 	return byte == UPROBE_BREAKPOINT;
@@ -278,18 +312,20 @@ bool uprobe_text_in_file(struct vm_area_struct *vma, unsigned long vaddr,
  * isn't a breakpoint (any more) is left alone: the process has written there.
  *
  * Context: mmap_lock of @mm is held for writing. May sleep.
- * Return: 0, also when there was no breakpoint; -ENOMEM and the like.
+ * Return: 0, also when there was no breakpoint; -ENOMEM, -EINTR and the like.
  */
 int uprobe_text_restore(struct mm_struct *mm, unsigned long vaddr, u8 old)
 {
 	struct vm_area_struct *vma = vma_lookup(mm, vaddr);
 	struct page *page;
 	bool drop;
+	int holds;
 
 	mmap_assert_write_locked(mm);
-	if (!holds_breakpoint(mm, vaddr))
-		return 0;
-	page = get_own_page(mm, vaddr);
+	holds = holds_breakpoint(mm, vaddr);
+	if (holds <= 0)
+		return holds;
+	page = uprobe_page_get_back(mm, vaddr, OWN_PAGE);
 	if (IS_ERR(page))
 		return PTR_ERR(page);
 	replace_byte(page, vaddr, UPROBE_BREAKPOINT, old);

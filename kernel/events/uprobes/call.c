@@ -188,15 +188,31 @@ static int need_return_site(unsigned long vaddr, struct uprobe *uprobe,
 	return site && READ_ONCE(site->is_return) ? 0 : -EAGAIN;
 }
 
-/* The pool has a call for the next one who needs it. */
-static int fill_pool(struct uprobe_thread *ut, bool may_wait)
+/*
+ * The first call of the pool has room for what the next one who needs it wants. One
+ * that is too small makes way for another.
+ */
+static int fill_pool(struct uprobe_thread *ut, const struct uprobe *uprobe,
+		     bool may_wait)
 {
-	if (ut->pool)
+	unsigned int room = READ_ONCE(uprobe->pouch_size);
+	struct open_call *call;
+
+	if (ut->pool && ut->pool->room >= room)
 		return 0;
 	if (!may_wait)
 		return -EAGAIN;
-	ut->pool = kzalloc(sizeof(*ut->pool), GFP_KERNEL_ACCOUNT);
-	return ut->pool ? 0 : -ENOMEM;
+	call = kzalloc(struct_size(call, pouches, room / sizeof(u64)),
+		       GFP_KERNEL_ACCOUNT);
+	if (!call)
+		return -ENOMEM;
+	call->room = room;
+	if (ut->pool) {
+		call->next = ut->pool->next;
+		kfree(ut->pool);
+	}
+	ut->pool = call;
+	return 0;
 }
 
 static __always_inline int
@@ -221,7 +237,7 @@ prepare(struct uprobe_thread *ut, struct uprobe *uprobe, struct pt_regs *regs,
 	if (err)
 		return err;
 	opening->missed = UPROBE_MISSED_MEMORY;
-	err = fill_pool(ut, may_wait);
+	err = fill_pool(ut, uprobe, may_wait);
 	if (!err)
 		opening->missed = -1;
 	return err;
@@ -276,10 +292,12 @@ void uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
  * If the return can't be seen, that is counted.
  *
  * Context: inside a section of RCU or RCU tasks trace; doesn't sleep.
+ * Return: the call, or NULL.
  */
-void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
-		       unsigned long func, u64 epoch,
-		       const struct uprobe_opening *opening)
+struct open_call *uprobe_calls_open(struct uprobe_thread *ut,
+				    struct uprobe *uprobe, unsigned long func,
+				    u64 epoch,
+				    const struct uprobe_opening *opening)
 {
 	unsigned long departures;
 	struct open_call *call;
@@ -287,13 +305,13 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
 	if (opening->missed >= 0) {
 		uprobe_count_call(uprobe, epoch, opening->takers,
 				  opening->missed);
-		return;
+		return NULL;
 	}
 	/* pairs with uprobe_registry_leave() */
 	departures = smp_load_acquire(&uprobe_departures);
 	/* the last consumer has left meanwhile: nobody to tell */
 	if (!READ_ONCE(uprobe->file))
-		return;
+		return NULL;
 	call = ut->pool;
 	set_uprobe(call, uprobe, departures);
 	call->losses = 0;
@@ -302,6 +320,7 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
 	call->epoch = epoch;
 	call->takers = opening->takers;
 	ut->nr_timed += call->timed;
+	return call;
 }
 
 /**
@@ -312,7 +331,7 @@ void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
  * @regs: at the function's first instruction
  *
  * In the way are frames that may be dead, a caller without a return site, and
- * an empty pool.
+ * an empty pool, or one whose first call has too little room.
  *
  * Context: trap, preemption and page faults off.
  * Return: the call, whose timed, epoch and takers the caller sets; or which it
@@ -347,7 +366,8 @@ struct open_call *uprobe_call_try(struct uprobe_thread *ut,
 	/* pairs with uprobe_registry_leave() */
 	departures = smp_load_acquire(&uprobe_departures);
 	if (call->departures != departures || call->uprobe != uprobe) {
-		if (!READ_ONCE(uprobe->file))
+		if (!READ_ONCE(uprobe->file) ||
+		    call->room < READ_ONCE(uprobe->pouch_size))
 			return NULL;
 		set_uprobe(call, uprobe, departures);
 	}
@@ -551,12 +571,13 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 		call.takers = inherit(from, mm);
 		if (!call.takers)
 			continue;
-		copy = child ? kmemdup(&call, sizeof(call),
+		copy = child ? kmemdup(from, sizeof(*from) + from->room,
 				       GFP_KERNEL_ACCOUNT) : NULL;
 		if (!copy) {
 			count_call(&call, UPROBE_MISSED_MEMORY);
 			continue;
 		}
+		copy->takers = call.takers;
 		copy->losses = 0;
 		copy->next = NULL;
 		*tail = copy;

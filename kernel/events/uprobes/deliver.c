@@ -34,7 +34,8 @@
 #define MAX_ATTEMPTS	64
 
 /* What a handler of a consumer may answer. */
-#define VERDICTS	(UPROBE_HANDLER_REMOVE | UPROBE_HANDLER_IGNORE)
+#define VERDICTS	(UPROBE_HANDLER_REMOVE | UPROBE_HANDLER_IGNORE |	\
+			 UPROBE_HANDLER_DECLINE)
 
 /**
  * enum attempt - how hard to try
@@ -58,7 +59,7 @@ enum attempt {
  */
 struct uprobe_delivery {
 	struct uprobe_consumer		*uc;
-	const struct uprobe_call	*call;
+	struct open_call		*call;
 	unsigned int			at;
 	unsigned int			size;
 	bool				sleeps;
@@ -80,6 +81,7 @@ struct uprobe_delivery {
  * @kept: those of them that want more of this address space
  * @declined: uprobe_consumer::bit of those that don't want its return after all
  * @opening: the call that is opened if somebody wants the return
+ * @opened: the same when it is
  * @returned: the innermost call that returns here, or NULL
  */
 struct arrival {
@@ -97,17 +99,21 @@ struct arrival {
 	unsigned int		kept;
 	u64			declined;
 	struct uprobe_opening	opening;
+	struct open_call	*opened;
 	struct open_call	*returned;
 };
 
 DEFINE_PER_CPU(struct uprobe_gather_buffer, uprobe_gather_buffer);
 
-/* What the consumers are told of an entry (@call is NULL) or of a return. */
+/* What a consumer is told of an entry (@call is NULL) or of a return. */
 static const struct uprobe_hit *tell(struct arrival *a,
-				     const struct uprobe_call *call)
+				     const struct uprobe_consumer *uc,
+				     struct open_call *call)
 {
-	a->hit.func = call ? call->func : a->site->vaddr;
-	a->hit.call = call;
+	a->hit.func = call ? call->pub.func : a->site->vaddr;
+	a->hit.call = call ? &call->pub : NULL;
+	a->hit.opens = !call && a->opened ? &a->opened->pub : NULL;
+	a->hit.pouch = uprobe_pouch_of(call ?: a->opened, uc);
 	return &a->hit;
 }
 
@@ -118,7 +124,7 @@ static int call_handler(struct uprobe_delivery *d, struct pt_regs *regs)
 	struct uprobe_consumer *uc = d->uc;
 	int verdict;
 
-	verdict = d->call ? uc->ret_handler(uc, d->call->func, regs) :
+	verdict = d->call ? uc->ret_handler(uc, d->call->pub.func, regs) :
 			    uc->handler(uc, regs);
 	/* bpf_trace.c returns what the program did, from return handlers */
 	if (d->call && !uc->commit)
@@ -128,23 +134,32 @@ static int call_handler(struct uprobe_delivery *d, struct pt_regs *regs)
 	return verdict;
 }
 
-/* The consumer wants neither the return of this entry nor any further one. */
-static void decline(struct arrival *a, struct uprobe_consumer *uc)
+/* The consumer doesn't want the return of this entry, or no return at all. */
+static void decline(struct arrival *a, struct uprobe_consumer *uc, bool all)
 {
-	a->kept--;
-	a->declined |= BIT_ULL(uc->bit);
-	if (uc->count && uprobe_consumer_is_returner(uc))
-		uc->count(uc, UPROBE_MISSED_DECLINED);
+	/* in the call it can't be told apart from those who share its bit */
+	if (uc->bit != UPROBE_SHARED_BIT)
+		a->declined |= BIT_ULL(uc->bit);
+	else if (!all)
+		return;
+	uprobe_count_declined(uc);
 }
 
 static void commit(struct arrival *a, struct uprobe_delivery *d)
 {
+	int verdict;
+
 	a->hit.verdict = d->sleeps ? call_handler(d, a->hit.regs) : 0;
+	verdict = a->hit.verdict;
 	if (d->uc->commit)
-		d->uc->commit(d->uc, tell(a, d->call), a->buffer + d->at,
-			      d->size);
-	if (!d->call && (a->hit.verdict & UPROBE_HANDLER_REMOVE))
-		decline(a, d->uc);
+		verdict |= d->uc->commit(d->uc, tell(a, d->uc, d->call),
+					 a->buffer + d->at, d->size);
+	if (d->call)
+		return;
+	if (verdict & UPROBE_HANDLER_REMOVE)
+		a->kept--;
+	if (verdict & (UPROBE_HANDLER_REMOVE | UPROBE_HANDLER_DECLINE))
+		decline(a, d->uc, verdict & UPROBE_HANDLER_REMOVE);
 }
 
 /* ---- gather ------------------------------------------------------------- */
@@ -165,11 +180,11 @@ static int refused(struct arrival *a, struct uprobe_consumer *uc, int err)
  * none of this address space; else why another attempt is needed.
  */
 static int gather(struct arrival *a, struct uprobe_consumer *uc,
-		  const struct uprobe_call *call)
+		  struct open_call *call)
 {
 	struct uprobe_thread *ut = a->ut;
 	struct uprobe_delivery *d = &ut->list[a->nr];
-	enum uprobe_wish wish = uprobe_wish_of(uc, call);
+	enum uprobe_wish wish = uprobe_wish_of(uc, call ? &call->pub : NULL);
 	bool sleeps = wish == UPROBE_WISH_HANDLER;
 	struct uprobe_delivery only;
 	int size = 0;
@@ -184,7 +199,7 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 	a->hit.wish = wish;
 	if (uc->gather) {
 		ut->unread.addr = 0;
-		size = uc->gather(uc, tell(a, call), a->buffer + a->used,
+		size = uc->gather(uc, tell(a, uc, call), a->buffer + a->used,
 				  a->size - a->used);
 		if (size < 0)
 			return refused(a, uc, size);
@@ -222,7 +237,7 @@ static int gather_return(struct arrival *a, struct open_call *call)
 		    !uprobe_consumer_is_returner(uc) ||
 		    (uc->bit == UPROBE_SHARED_BIT && !wants_mm(uc)))
 			continue;
-		err = gather(a, uc, &call->pub);
+		err = gather(a, uc, call);
 		if (err && err != -ENOENT && err != -ESRCH)
 			return err;
 	}
@@ -277,32 +292,63 @@ static int gather_entry(struct arrival *a)
 			a->opening.timed |= uc->timed;
 		}
 	}
-	/* in task context this has been done before */
-	if (a->opening.takers && a->attempt == ATTEMPT_TRAP)
+	if (!a->opening.takers)
+		return 0;
+	if (a->attempt == ATTEMPT_TRAP)
 		return uprobe_calls_prepare_now(a->ut, a->entry, a->hit.regs,
 						a->returned, &a->opening);
+	/* this has been done before; but who has come since may want more room */
+	if (a->opening.missed >= 0 ||
+	    a->ut->pool->room >= READ_ONCE(a->entry->pouch_size))
+		return 0;
+	if (a->attempt != ATTEMPT_LAST)
+		return -ENOBUFS;
+	a->opening.missed = UPROBE_MISSED_MEMORY;
 	return 0;
 }
 
 /* ---- commit ------------------------------------------------------------- */
 
+/* Before the entry is committed: what it leaves in pouches is in the call. */
+static void enter_call(struct arrival *a)
+{
+	a->opening.takers &= ~a->declined;
+	if (a->opening.takers)
+		a->opened = uprobe_calls_open(a->ut, a->entry, a->site->vaddr,
+					      a->epoch, &a->opening);
+}
+
+/* Perhaps nobody wants its return any more. */
+static void settle_call(struct arrival *a)
+{
+	struct open_call *call = a->opened;
+
+	if (!call)
+		return;
+	call->takers &= ~a->declined;
+	if (call->takers)
+		return;
+	a->ut->nr_timed -= call->timed;
+	uprobe_call_undo(a->ut, call);
+}
+
 static void commit_all(struct arrival *a)
 {
 	struct uprobe_thread *ut = a->ut;
-	unsigned int i;
+	unsigned int i = 0;
 
-	for (i = 0; i < a->nr; i++) {
-		/* perf's call chains look whether a function begins here */
-		ut->task.auprobe = ut->list[i].call ? NULL : &a->site->arch;
+	for (; i < a->nr && ut->list[i].call; i++)
 		commit(a, &ut->list[i]);
-	}
+	/* the first call of the pool is the one that was prepared */
+	enter_call(a);
+	/* perf's call chains look whether a function begins here */
+	ut->task.auprobe = &a->site->arch;
+	for (; i < a->nr; i++)
+		commit(a, &ut->list[i]);
 	ut->task.auprobe = NULL;
+	settle_call(a);
 	if (a->returned)
 		uprobe_calls_closed(ut, a->returned);
-	a->opening.takers &= ~a->declined;
-	if (a->opening.takers)
-		uprobe_calls_open(ut, a->entry, a->site->vaddr, a->epoch,
-				  &a->opening);
 }
 
 /* ---- attempts ----------------------------------------------------------- */
@@ -321,6 +367,7 @@ static int deliver(struct arrival *a)
 	a->epoch = uprobe_epoch();
 	a->nr = a->used = a->asked = a->kept = 0;
 	a->opening.takers = a->declined = 0;
+	a->opened = NULL;
 	a->opening.timed = false;
 	/* a site that is both has its return role first: the call is over */
 	if (!may_wait && a->ut->calls && READ_ONCE(a->site->is_return)) {
@@ -423,6 +470,9 @@ static bool procure(struct uprobe_thread *ut, int what)
 	case -E2BIG:
 		grow_buffer(ut);
 		return ut->buffer_size > size;
+	case -ENOBUFS:
+		/* uprobe_calls_prepare() does it */
+		return true;
 	default:
 		return uprobe_fault_in(ut);
 	}

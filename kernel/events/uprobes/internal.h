@@ -88,6 +88,7 @@
  *	bit with nobody. As @sole.
  * @returners: uprobe_consumer::bit of those that want returns. As @sole.
  * @timed: some of these want to know how long calls take. As @sole.
+ * @pouch_size: bytes of pouches that a call has room for; only grows. As @sole.
  * @sites_lock: guards @sites and @walk
  * @sites: of struct uprobe_site, where this uprobe is installed
  * @walk: number of the last walk over @sites
@@ -113,6 +114,7 @@ struct uprobe {
 	struct uprobe_consumer	*sole_returner;
 	u64			returners;
 	bool			timed;
+	u16			pouch_size;
 	spinlock_t		sites_lock;
 	struct list_head	sites;
 	unsigned int		walk;
@@ -360,7 +362,9 @@ struct uprobe_unread {
  * @epoch: of the entry hit; consumers that came later don't see the call
  * @takers: uprobe_consumer::bit of those that took the entry
  * @timed: some consumer wants to know how long it takes
+ * @room: bytes of @pouches
  * @handler_ns: uprobe_thread::handler_ns when the entry was done
+ * @pouches: of all consumers that have one (uprobe_pouch_of())
  *
  * Owned by one thread. In the pool, @site and @uprobe with what belongs to them
  * are those of its last use, for the next one is often the same.
@@ -374,10 +378,12 @@ struct open_call {
 	unsigned long		departures;
 	u32			uprobe_id;
 	bool			timed;
+	u16			room;
 	u64			uprobe_serial;
 	u64			epoch;
 	u64			takers;
 	u64			handler_ns;
+	u64			pouches[];
 };
 
 /* The calls that returned together with @first, from the innermost outwards. */
@@ -525,6 +531,7 @@ struct uprobe *uprobe_registry_next(struct inode *inode, loff_t from,
 				    loff_t to);
 enum uprobe_audience uprobe_registry_audience(struct inode *inode);
 void uprobe_registry_count_general(struct uprobe *uprobe, int d);
+void uprobe_registry_unsettle(void);
 void uprobe_put(struct uprobe *uprobe);
 
 /*
@@ -537,6 +544,16 @@ static inline struct uprobe *uprobe_of_call(const struct open_call *call)
 	if (likely(READ_ONCE(uprobe_departures) == call->departures))
 		return call->uprobe;
 	return uprobe_registry_find(call->uprobe_id, call->uprobe_serial);
+}
+
+/* The consumer's own bytes in a call, or NULL. */
+static inline void *uprobe_pouch_of(struct open_call *call,
+				    const struct uprobe_consumer *uc)
+{
+	if (likely(!uc->pouch_size) || !call ||
+	    uc->pouch_at + uc->pouch_size > call->room)
+		return NULL;
+	return (u8 *)call->pouches + uc->pouch_at;
 }
 
 /* register.c */
@@ -718,6 +735,13 @@ static inline enum uprobe_wish uprobe_wish_of(struct uprobe_consumer *uc,
 	       UPROBE_WISH_HANDLER : UPROBE_WISH_RECORD;
 }
 
+/* At entry: it doesn't want the return, if it is one who gets returns. */
+static inline void uprobe_count_declined(struct uprobe_consumer *uc)
+{
+	if (uc->count && uprobe_consumer_is_returner(uc))
+		uc->count(uc, UPROBE_MISSED_DECLINED);
+}
+
 int uprobe_deliver_now(struct uprobe_thread *ut, struct uprobe_site *site,
 		       struct pt_regs *regs);
 void uprobe_deliver_patiently(struct uprobe_thread *ut,
@@ -761,9 +785,10 @@ void uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
 			  struct pt_regs *regs,
 			  const struct open_call *returned,
 			  struct uprobe_opening *opening);
-void uprobe_calls_open(struct uprobe_thread *ut, struct uprobe *uprobe,
-		       unsigned long func, u64 epoch,
-		       const struct uprobe_opening *opening);
+struct open_call *uprobe_calls_open(struct uprobe_thread *ut,
+				    struct uprobe *uprobe, unsigned long func,
+				    u64 epoch,
+				    const struct uprobe_opening *opening);
 struct open_call *uprobe_call_try(struct uprobe_thread *ut,
 				  struct uprobe *uprobe,
 				  struct uprobe_site *entry,

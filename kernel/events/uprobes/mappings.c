@@ -267,21 +267,24 @@ void uprobe_munmap(struct vm_area_struct *vma, unsigned long start,
 }
 
 /* The file has no breakpoints: the pages are the process's own. */
-static void restore_moved(struct vm_area_struct *vma, unsigned long from,
-			  unsigned long to, unsigned long len)
+static int restore_moved(struct vm_area_struct *vma, unsigned long from,
+			 unsigned long to, unsigned long len)
 {
 	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
 	struct uprobe_site *site;
 	unsigned long at = from, now;
+	int err = 0;
 
-	while ((site = uprobe_site_first(space, at)) && site->vaddr < from + len) {
+	while (!err && (site = uprobe_site_first(space, at)) &&
+	       site->vaddr < from + len) {
 		at = site->vaddr + 1;
 		now = to + (site->vaddr - from);
 		if (site->byte != UPROBE_BREAKPOINT &&
 		    file_inode(vma->vm_file) == site->inode &&
 		    uprobe_offset_of(vma, now) == site->offset)
-			uprobe_text_restore(space->mm, now, site->byte);
+			err = uprobe_text_restore(space->mm, now, site->byte);
 	}
+	return err;
 }
 
 /**
@@ -294,19 +297,22 @@ static void restore_moved(struct vm_area_struct *vma, unsigned long from,
  * Breakpoints that came along have no sites there, and are taken away at once.
  *
  * Called by move_vma() with mmap_lock held for writing, by a task of this mm.
+ * Return: 0; or -ENOMEM and the like, upon which move_vma() moves the pages back.
  */
-void uprobe_moved(struct vm_area_struct *vma, unsigned long from,
-		  unsigned long to, unsigned long len)
+int uprobe_moved(struct vm_area_struct *vma, unsigned long from,
+		 unsigned long to, unsigned long len)
 {
 	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
+	int err = 0;
 
 	if (!vma->vm_file)
-		return;
+		return 0;
 	if (space && has_sites(space, from, from + len)) {
-		restore_moved(vma, from, to, len);
+		err = restore_moved(vma, from, to, len);
 		uprobe_mark(vma->vm_mm, from, from + len);
 	}
 	uprobe_mmap(vma);
+	return err;
 }
 
 /**
@@ -366,11 +372,13 @@ static void renew_site(struct uprobe_site *site)
 	int err = uprobe_site_verify(site);
 	u8 byte;
 
-	if (err) {
-		if (err != -EAGAIN)
-			uprobe_site_remove(site);
+	if (err == -EINTR)
+		/* who shares the mm may be able to */
+		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
+	else if (err && err != -EAGAIN && err != -ENOMEM)
+		uprobe_site_remove(site);
+	if (err)
 		return;
-	}
 	uprobe_slot_check(site);
 	/* a debugger may have written, and written back */
 	WRITE_ONCE(site->text, uprobe_text_of(site));
@@ -405,6 +413,9 @@ static void check_site(struct uprobe_site *site)
 		uprobe_recheck_site(site->uprobe, site);
 	if (site->uprobe || site->is_return)
 		renew_site(site);
+	/* who has taken its role couldn't take its breakpoint */
+	else if (uprobe_site_find(site->space, site->vaddr) == site)
+		uprobe_site_remove(site);
 }
 
 static void check_sites(struct uprobe_space *space, unsigned long start,
@@ -517,11 +528,13 @@ void uprobe_sync(struct mm_struct *mm)
 {
 	unsigned long absent, unreadable = 0;
 	unsigned int waits = 0;
+	bool again = false;
 
 	do {
 		if (mmap_write_lock_killable(mm))
 			return;
-		absent = sync(mm, unreadable, waits);
+		absent = sync(mm, unreadable, again);
+		again = true;
 		end_dirty(mm);
 		mmap_write_unlock(mm);
 		if (!absent)

@@ -69,14 +69,58 @@ static void sum_up(struct uprobe *uprobe)
 	WRITE_ONCE(uprobe->timed, timed);
 }
 
+static unsigned int pouch_end(const struct uprobe_consumer *uc)
+{
+	return uc->pouch_at + ALIGN(uc->pouch_size, sizeof(u64));
+}
+
+/* The first gap between the others' that is wide enough. */
+static void find_place_for_pouch(struct uprobe *uprobe,
+				 struct uprobe_consumer *uc)
+{
+	struct uprobe_consumer *other;
+
+	uc->pouch_at = 0;
+again:
+	list_for_each_entry(other, &uprobe->consumers, cons_node) {
+		if (other->pouch_size && uc->pouch_at < pouch_end(other) &&
+		    other->pouch_at < pouch_end(uc)) {
+			uc->pouch_at = pouch_end(other);
+			goto again;
+		}
+	}
+}
+
+/*
+ * Calls that are open have no room for it, but it doesn't see them. A hit that has
+ * read its epoch sees the new size.
+ */
+static int place_pouch(struct uprobe *uprobe, struct uprobe_consumer *uc)
+{
+	lockdep_assert_held(&uprobe->lock);
+	if (!uc->pouch_size)
+		return 0;
+	if (uprobe->pouch_size + uc->pouch_size > UPROBE_MAX_POUCHES)
+		return -ENOSPC;
+	find_place_for_pouch(uprobe, uc);
+	if (pouch_end(uc) > uprobe->pouch_size) {
+		WRITE_ONCE(uprobe->pouch_size, pouch_end(uc));
+		uprobe_registry_unsettle();
+	}
+	return 0;
+}
+
 /*
  * A hit that has read the new epoch sees the consumer and the new sums. With an
  * older one it may see either, and the consumer isn't told, whatever its call
  * says of it (uprobe_took()).
  */
-static void add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
+static int add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
-	lockdep_assert_held(&uprobe->lock);
+	int err = place_pouch(uprobe, uc);
+
+	if (err)
+		return err;
 	uc->bit = min(ffz(uprobe->bits), UPROBE_SHARED_BIT);
 	uprobe->bits |= BIT_ULL(uc->bit) & ~BIT_ULL(UPROBE_SHARED_BIT);
 	spin_lock(&epoch_lock);
@@ -86,6 +130,7 @@ static void add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
 	/* pairs with uprobe_epoch() */
 	smp_store_release(&uprobe_last_epoch, uc->since);
 	spin_unlock(&epoch_lock);
+	return 0;
 }
 
 /*
@@ -414,6 +459,7 @@ void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma)
 	if (err && mm == current->mm && fatal_signal_pending(current)) {
 		/* it can't read, and won't come by; who shares the mm may */
 		uprobe_mark(mm, vaddr, vaddr + 1);
+		uprobe_flag_threads(mm);
 		return;
 	}
 	if (err) {
@@ -438,7 +484,7 @@ static bool try_to_lock(struct mm_struct *mm)
 }
 
 /* how long a walk tries to lock address spaces, in jiffies */
-#define WALK_PATIENCE	HZ
+#define WALK_PATIENCE	(HZ / 20)
 
 /*
  * A program may hold its mmap_lock for as long as it likes: /proc/self/mem waits
@@ -449,16 +495,17 @@ static bool try_to_lock(struct mm_struct *mm)
 static bool lock_or_leave(struct mm_struct *mm, unsigned long vaddr,
 			  unsigned long deadline)
 {
-	while (!try_to_lock(mm)) {
-		if (time_after(jiffies, deadline) ||
-		    fatal_signal_pending(current)) {
-			uprobe_mark(mm, vaddr, vaddr + 1);
-			uprobe_flag_threads(mm);
-			return false;
-		}
+	/* who is being killed gets no page either (get_user_pages()) */
+	while (!fatal_signal_pending(current)) {
+		if (try_to_lock(mm))
+			return true;
+		if (time_after(jiffies, deadline))
+			break;
 		usleep_range(50, 200);
 	}
-	return true;
+	uprobe_mark(mm, vaddr, vaddr + 1);
+	uprobe_flag_threads(mm);
+	return false;
 }
 
 static void install_in(struct uprobe *uprobe, const struct mapping *map,
@@ -645,7 +692,8 @@ static int check_insn(const struct uprobe *uprobe, const char **why)
  * Context: task context, may sleep; event_mutex may be held.
  * Return: a handle, or an ERR_PTR: -EINVAL for arguments, -EIO for a file
  * that can't be read through the page cache, -EOPNOTSUPP and -EILSEQ for an
- * instruction that can't be probed, -ENOMEM, -EINTR.
+ * instruction that can't be probed, -ENOSPC if the consumers of the place want too
+ * large pouches, -ENOMEM, -EINTR.
  */
 struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 				   loff_t ref_ctr_offset,
@@ -667,17 +715,20 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 	if (IS_ERR(uprobe))
 		return uprobe;
 	err = check_insn(uprobe, why);
-	if (!err && uc->target)
+	if (err)
+		goto leave;
+	if (uc->target)
 		err = uprobe_target_get(uc->target);
-	if (err) {
-		uprobe_registry_leave(uprobe);
-		uprobe_put(uprobe);
-		return ERR_PTR(err);
-	}
+	if (err)
+		goto leave;
 
 	uc->ref_ctr_offset = ref_ctr_offset;
 	mutex_lock(&uprobe->lock);
-	add_consumer(uprobe, uc);
+	err = add_consumer(uprobe, uc);
+	if (err) {
+		mutex_unlock(&uprobe->lock);
+		goto put_target;
+	}
 	count_general(uprobe, uc, is_general(uc));
 	err = install_everywhere(uprobe, uc);
 	mutex_unlock(&uprobe->lock);
@@ -687,6 +738,14 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 		return ERR_PTR(err);
 	}
 	return uprobe;
+
+put_target:
+	if (uc->target)
+		uprobe_target_put(uc->target);
+leave:
+	uprobe_registry_leave(uprobe);
+	uprobe_put(uprobe);
+	return ERR_PTR(err);
 }
 
 /**

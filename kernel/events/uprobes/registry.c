@@ -48,7 +48,10 @@ static DEFINE_SPINLOCK(files_lock);
 static DEFINE_XARRAY_ALLOC(numbers);
 static atomic64_t last_serial;
 
-/* How many uprobes have left the registry. Written under files_lock. */
+/*
+ * How many uprobes have left the registry, or want more room in their calls. Written
+ * under files_lock.
+ */
 unsigned long uprobe_departures;
 
 static struct uprobe_file *find_file(struct inode *inode)
@@ -396,6 +399,21 @@ void uprobe_registry_leave(struct uprobe *uprobe)
 	spin_unlock(&files_lock);
 	if (file)
 		kfree_rcu(file, rcu);
+}
+
+/**
+ * uprobe_registry_unsettle - calls in the pools have to look at their uprobe again
+ *
+ * To be called when it wants more room, before a hit can know why.
+ *
+ * Context: any that may take a spinlock.
+ */
+void uprobe_registry_unsettle(void)
+{
+	spin_lock(&files_lock);
+	/* pairs with uprobe_call_try() */
+	smp_store_release(&uprobe_departures, uprobe_departures + 1);
+	spin_unlock(&files_lock);
 }
 
 /* Those who walk its consumers do so in a section of one RCU or the other. */

@@ -70,13 +70,20 @@ static int take_breakpoint_away(struct uprobe_site *site)
 
 static void remove_site(struct uprobe_site *site)
 {
-	/*
-	 * Without memory for that, the breakpoint stays and so does the site:
-	 * a thread that comes along executes the instruction in the slot, and
-	 * no handler runs.
-	 */
-	if (!take_breakpoint_away(site))
+	struct mm_struct *mm = site->space->mm;
+
+	if (!take_breakpoint_away(site)) {
 		unpublish(site);
+		return;
+	}
+	/*
+	 * Without memory for that, or if the current task is being killed, the
+	 * breakpoint stays and so does the site: a thread that comes along
+	 * executes the instruction in the slot, and no handler runs. The
+	 * process's own try once more.
+	 */
+	if (mm != current->mm)
+		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
 }
 
 static void set_return_role(struct uprobe_site *site, bool is_return)
@@ -276,17 +283,20 @@ static int read_insn(struct uprobe_site *site, u8 *bytes, size_t len,
  *
  * Context: mmap_lock held for writing.
  *
- * Return: 0 if it does; -EAGAIN if uprobe_sync() will come back to it; -EILSEQ
- * and the like if the site has to go.
+ * Return: 0 if it does; -EAGAIN if uprobe_sync() will come back to it; -EINTR and
+ * -ENOMEM if that can't be found out now; others if the site has to go.
  */
 int uprobe_site_verify(struct uprobe_site *site)
 {
 	u8 bytes[UPROBE_MAX_INSN];
 	unsigned long absent;
+	int n;
 
-	if (read_insn(site, bytes, site->arch.len, &absent) < site->arch.len)
-		return absent ? uprobe_put_off(site->space, site->vaddr,
-					       absent) : -EFAULT;
+	n = read_insn(site, bytes, site->arch.len, &absent);
+	if (n < site->arch.len && absent)
+		return uprobe_put_off(site->space, site->vaddr, absent);
+	if (n < site->arch.len)
+		return n < 0 ? n : -EFAULT;
 	if (bytes[0] == UPROBE_BREAKPOINT)
 		bytes[0] = first_byte(site);
 	return memcmp(bytes, site->arch.insn, site->arch.len) ? -EILSEQ : 0;

@@ -168,13 +168,16 @@ static bool has_perf_event(void)
 static bool is_used_by_target(const struct mm_struct *mm)
 {
 	struct target *target;
+	bool used = false;
 
-	guard(spinlock)(&targets_lock);
+	spin_lock(&targets_lock);
 	list_for_each_entry(target, &all_targets, list) {
-		if (READ_ONCE(target->task->mm) == mm)
-			return true;
+		used = READ_ONCE(target->task->mm) == mm;
+		if (used)
+			break;
 	}
-	return false;
+	spin_unlock(&targets_lock);
+	return used;
 }
 
 /**

@@ -26,46 +26,83 @@
 
 /* ---- the consumers ------------------------------------------------------ */
 
-/*
- * For the one consumer that wants more than to count. @call: the one that
- * returns, NULL at an entry.
+/**
+ * struct event - an entry, or the return of a call
+ * @site: where it is
+ * @regs: of the thread there
+ * @call: the call that returns, or that the entry opens, or NULL
+ * @returns: it returns
+ * @epoch: of the entry
  */
-static noinline bool record(struct uprobe_thread *ut, struct uprobe_site *site,
-			    struct pt_regs *regs, struct uprobe_consumer *uc,
-			    const struct uprobe_call *call)
+struct event {
+	struct uprobe_site	*site;
+	struct pt_regs		*regs;
+	struct open_call	*call;
+	bool			returns;
+	u64			epoch;
+};
+
+static __always_inline const struct uprobe_call *
+returning(const struct event *e)
+{
+	return e->returns ? &e->call->pub : NULL;
+}
+
+/*
+ * For the one consumer that wants more than to count. Return: what it has
+ * answered, or -EAGAIN.
+ */
+static noinline int record(struct uprobe_thread *ut, const struct event *e,
+			   struct uprobe_consumer *uc)
 {
 	const struct uprobe_hit hit = {
-		.regs	= regs,
-		.func	= call ? call->func : site->vaddr,
-		.call	= call,
+		.regs	= e->regs,
+		.func	= e->returns ? e->call->pub.func : e->site->vaddr,
+		.call	= returning(e),
+		.opens	= e->returns || !e->call ? NULL : &e->call->pub,
+		.pouch	= uprobe_pouch_of(e->call, uc),
 		.wish	= UPROBE_WISH_RECORD,
 	};
 	void *buffer = this_cpu_ptr(&uprobe_gather_buffer);
-	int size = 0;
+	int size = 0, verdict;
 
 	if (!uc->commit)
-		return false;
+		return -EAGAIN;
 	if (uc->gather) {
 		ut->unread.nr_bad = 0;
 		ut->unread.addr = 0;
 		size = uc->gather(uc, &hit, buffer, UPROBE_GATHER_SIZE);
 		if (size < 0 || ut->unread.addr)
-			return false;
+			return -EAGAIN;
 	}
 	/* perf's call chains look whether a function begins here */
-	ut->task.auprobe = call ? NULL : &site->arch;
-	uc->commit(uc, &hit, buffer, size);
+	ut->task.auprobe = e->returns ? NULL : &e->site->arch;
+	verdict = uc->commit(uc, &hit, buffer, size);
 	ut->task.auprobe = NULL;
-	return true;
+	return verdict;
 }
 
-static void count(struct uprobe_site *site, struct pt_regs *regs,
-		  struct uprobe_consumer *uc, const struct uprobe_call *call)
+/* Return: false if there must be another attempt. */
+static bool record_one(struct uprobe_thread *ut, const struct event *e,
+		       struct uprobe_consumer *uc, u64 *takers)
+{
+	int verdict = record(ut, e, uc);
+
+	if (unlikely(verdict && !e->returns)) {
+		if (verdict < 0)
+			return false;
+		*takers &= ~BIT_ULL(uc->bit);
+		uprobe_count_declined(uc);
+	}
+	return verdict >= 0;
+}
+
+static void count(const struct event *e, struct uprobe_consumer *uc)
 {
 	const struct uprobe_hit hit = {
-		.regs	= regs,
-		.func	= call ? call->func : site->vaddr,
-		.call	= call,
+		.regs	= e->regs,
+		.func	= e->returns ? e->call->pub.func : e->site->vaddr,
+		.call	= returning(e),
 	};
 
 	uc->commit(uc, &hit, NULL, 0);
@@ -73,21 +110,19 @@ static void count(struct uprobe_site *site, struct pt_regs *regs,
 
 /* See tell(). */
 static noinline bool tell_several(struct uprobe_thread *ut,
-				  struct uprobe_site *site,
-				  struct pt_regs *regs, struct uprobe *uprobe,
-				  const struct uprobe_call *call, u64 epoch,
+				  const struct event *e, struct uprobe *uprobe,
 				  u64 *takers)
 {
 	struct uprobe_consumer *uc, *recorder = NULL;
 	unsigned int nr = 0;
 
 	for_each_consumer(uc, uprobe) {
-		if (!uprobe_took(uc, epoch, *takers))
+		if (!uprobe_took(uc, e->epoch, *takers))
 			continue;
 		/* who shares a bit is asked one by one */
 		if (++nr > UPROBE_MAX_IN_TRAP || uc->bit == UPROBE_SHARED_BIT)
 			return false;
-		switch (uprobe_wish_of(uc, call)) {
+		switch (uprobe_wish_of(uc, returning(e))) {
 		case UPROBE_WISH_NONE:
 			*takers &= ~BIT_ULL(uc->bit);
 			break;
@@ -102,41 +137,38 @@ static noinline bool tell_several(struct uprobe_thread *ut,
 			return false;
 		}
 	}
-	if (recorder && !record(ut, site, regs, recorder, call))
+	if (recorder && !record_one(ut, e, recorder, takers))
 		return false;
 	for_each_consumer(uc, uprobe) {
-		if (uc != recorder && uprobe_took(uc, epoch, *takers))
-			count(site, regs, uc, call);
+		if (uc != recorder && uprobe_took(uc, e->epoch, *takers))
+			count(e, uc);
 	}
 	return true;
 }
 
 /*
- * Tell the consumers of a hit, or none of them: false. @call: the one that
- * returns, NULL at an entry. @epoch: of the entry. @takers: uprobe_consumer::bit
+ * Tell the consumers of a hit, or none of them: false. @takers: uprobe_consumer::bit
  * of those that are told, less by those that turn out to want nothing.
  */
 static __always_inline bool tell(struct uprobe_thread *ut,
-				 struct uprobe_site *site,
-				 struct pt_regs *regs, struct uprobe *uprobe,
-				 const struct uprobe_call *call, u64 epoch,
+				 const struct event *e, struct uprobe *uprobe,
 				 u64 *takers)
 {
-	struct uprobe_consumer *uc = call ? READ_ONCE(uprobe->sole_returner) :
-					    READ_ONCE(uprobe->sole);
+	struct uprobe_consumer *uc = e->returns ?
+				     READ_ONCE(uprobe->sole_returner) :
+				     READ_ONCE(uprobe->sole);
 	enum uprobe_wish wish;
 
 	if (unlikely(!uc))
-		return tell_several(ut, site, regs, uprobe, call, epoch,
-				    takers);
+		return tell_several(ut, e, uprobe, takers);
 	/* it has just come */
-	if (unlikely(!uprobe_took(uc, epoch, *takers)))
+	if (unlikely(!uprobe_took(uc, e->epoch, *takers)))
 		return true;
-	wish = uc->tally(uc, call);
+	wish = uc->tally(uc, returning(e));
 	if (likely(wish == UPROBE_WISH_TALLY))
 		return true;
 	if (wish == UPROBE_WISH_RECORD)
-		return record(ut, site, regs, uc, call);
+		return record_one(ut, e, uc, takers);
 	*takers = 0;
 	return wish == UPROBE_WISH_NONE;
 }
@@ -170,7 +202,8 @@ static bool enter_call(struct uprobe_thread *ut, struct uprobe_site *site,
 	call = uprobe_call_try(ut, uprobe, site, regs);
 	if (unlikely(!call))
 		return nobody_wants(uprobe, epoch);
-	told = tell(ut, site, regs, uprobe, NULL, epoch, &takers);
+	told = tell(ut, &(struct event){ site, regs, call, false, epoch },
+		    uprobe, &takers);
 	takers &= returners;
 	if (unlikely(!told || !takers)) {
 		uprobe_call_undo(ut, call);
@@ -198,7 +231,8 @@ static __always_inline bool enter(struct uprobe_thread *ut,
 	returners = READ_ONCE(uprobe->returners);
 	if (returners)
 		return enter_call(ut, site, regs, uprobe, epoch, returners);
-	return tell(ut, site, regs, uprobe, NULL, epoch, &takers);
+	return tell(ut, &(struct event){ site, regs, NULL, false, epoch },
+		    uprobe, &takers);
 }
 
 /* With calls open, at a site where calls return and no function begins. */
@@ -221,8 +255,9 @@ static bool leave(struct uprobe_thread *ut, struct uprobe_site *site,
 		uprobe_calls_measure(ut, call);
 	uprobe = uprobe_of_call(call);
 	if (likely(uprobe) &&
-	    unlikely(!tell(ut, site, regs, uprobe, &call->pub, call->epoch,
-			   &takers)))
+	    unlikely(!tell(ut, &(struct event){ site, regs, call, true,
+						call->epoch },
+			   uprobe, &takers)))
 		return false;
 	ut->nr_timed -= call->timed;
 	uprobe_call_undo(ut, call);
