@@ -26,41 +26,19 @@
 
 /* ---- the consumers ------------------------------------------------------ */
 
-/**
- * struct event - an entry, or the return of a call
- * @site: where it is
- * @regs: of the thread there
- * @call: the call that returns, or that the entry opens, or NULL
- * @returns: it returns
- * @epoch: of the entry
- */
-struct event {
-	struct uprobe_site	*site;
-	struct pt_regs		*regs;
-	struct open_call	*call;
-	bool			returns;
-	u64			epoch;
-};
-
-static __always_inline const struct uprobe_call *
-returning(const struct event *e)
-{
-	return e->returns ? &e->call->pub : NULL;
-}
-
-/*
- * For the one consumer that wants more than to count. Return: what it has
- * answered, or -EAGAIN.
- */
-static noinline int record(struct uprobe_thread *ut, const struct event *e,
-			   struct uprobe_consumer *uc)
+/* For the one consumer that wants more than to count. See tell(). */
+static __always_inline int record(struct uprobe_thread *ut,
+				  struct uprobe_site *site,
+				  struct pt_regs *regs,
+				  struct uprobe_consumer *uc,
+				  struct open_call *call, bool returns)
 {
 	const struct uprobe_hit hit = {
-		.regs	= e->regs,
-		.func	= e->returns ? e->call->pub.func : e->site->vaddr,
-		.call	= returning(e),
-		.opens	= e->returns || !e->call ? NULL : &e->call->pub,
-		.pouch	= uprobe_pouch_of(e->call, uc),
+		.regs	= regs,
+		.func	= returns ? call->pub.func : site->vaddr,
+		.call	= returns ? &call->pub : NULL,
+		.opens	= returns || !call ? NULL : &call->pub,
+		.pouch	= uprobe_pouch_of(call, uc),
 		.wish	= UPROBE_WISH_RECORD,
 	};
 	void *buffer = this_cpu_ptr(&uprobe_gather_buffer);
@@ -75,34 +53,63 @@ static noinline int record(struct uprobe_thread *ut, const struct event *e,
 		if (size < 0 || ut->unread.addr)
 			return -EAGAIN;
 	}
+	if (returns)
+		return uc->commit(uc, &hit, buffer, size);
 	/* perf's call chains look whether a function begins here */
-	ut->task.auprobe = e->returns ? NULL : &e->site->arch;
+	ut->task.auprobe = &site->arch;
 	verdict = uc->commit(uc, &hit, buffer, size);
 	ut->task.auprobe = NULL;
 	return verdict;
 }
 
-/* Return: false if there must be another attempt. */
-static bool record_one(struct uprobe_thread *ut, const struct event *e,
-		       struct uprobe_consumer *uc, u64 *takers)
+/* Return: 0, -EAGAIN, or what the consumer has answered. */
+static noinline int record_entry(struct uprobe_thread *ut,
+				 struct uprobe_site *site,
+				 struct pt_regs *regs,
+				 struct uprobe_consumer *uc,
+				 struct open_call *call)
 {
-	int verdict = record(ut, e, uc);
-
-	if (unlikely(verdict && !e->returns)) {
-		if (verdict < 0)
-			return false;
-		*takers &= ~BIT_ULL(uc->bit);
-		uprobe_count_declined(uc);
-	}
-	return verdict >= 0;
+	return record(ut, site, regs, uc, call, false);
 }
 
-static void count(const struct event *e, struct uprobe_consumer *uc)
+static noinline int record_return(struct uprobe_thread *ut,
+				  struct uprobe_site *site,
+				  struct pt_regs *regs,
+				  struct uprobe_consumer *uc,
+				  struct open_call *call)
+{
+	return record(ut, site, regs, uc, call, true);
+}
+
+/* Return: false if there must be another attempt. */
+static __always_inline bool record_one(struct uprobe_thread *ut,
+				       struct uprobe_site *site,
+				       struct pt_regs *regs,
+				       struct uprobe_consumer *uc,
+				       struct open_call *call, bool returns,
+				       u64 *takers)
+{
+	int verdict;
+
+	if (returns)
+		return record_return(ut, site, regs, uc, call) >= 0;
+	verdict = record_entry(ut, site, regs, uc, call);
+	if (likely(!verdict))
+		return true;
+	if (verdict < 0)
+		return false;
+	*takers &= ~BIT_ULL(uc->bit);
+	uprobe_count_declined(uc);
+	return true;
+}
+
+static void count(struct uprobe_site *site, struct pt_regs *regs,
+		  struct uprobe_consumer *uc, const struct uprobe_call *call)
 {
 	const struct uprobe_hit hit = {
-		.regs	= e->regs,
-		.func	= e->returns ? e->call->pub.func : e->site->vaddr,
-		.call	= returning(e),
+		.regs	= regs,
+		.func	= call ? call->func : site->vaddr,
+		.call	= call,
 	};
 
 	uc->commit(uc, &hit, NULL, 0);
@@ -110,19 +117,22 @@ static void count(const struct event *e, struct uprobe_consumer *uc)
 
 /* See tell(). */
 static noinline bool tell_several(struct uprobe_thread *ut,
-				  const struct event *e, struct uprobe *uprobe,
-				  u64 *takers)
+				  struct uprobe_site *site,
+				  struct pt_regs *regs, struct uprobe *uprobe,
+				  struct open_call *call, bool returns,
+				  u64 epoch, u64 *takers)
 {
+	const struct uprobe_call *returning = returns ? &call->pub : NULL;
 	struct uprobe_consumer *uc, *recorder = NULL;
 	unsigned int nr = 0;
 
 	for_each_consumer(uc, uprobe) {
-		if (!uprobe_took(uc, e->epoch, *takers))
+		if (!uprobe_took(uc, epoch, *takers))
 			continue;
 		/* who shares a bit is asked one by one */
 		if (++nr > UPROBE_MAX_IN_TRAP || uc->bit == UPROBE_SHARED_BIT)
 			return false;
-		switch (uprobe_wish_of(uc, returning(e))) {
+		switch (uprobe_wish_of(uc, returning)) {
 		case UPROBE_WISH_NONE:
 			*takers &= ~BIT_ULL(uc->bit);
 			break;
@@ -137,38 +147,44 @@ static noinline bool tell_several(struct uprobe_thread *ut,
 			return false;
 		}
 	}
-	if (recorder && !record_one(ut, e, recorder, takers))
+	if (recorder &&
+	    !record_one(ut, site, regs, recorder, call, returns, takers))
 		return false;
 	for_each_consumer(uc, uprobe) {
-		if (uc != recorder && uprobe_took(uc, e->epoch, *takers))
-			count(e, uc);
+		if (uc != recorder && uprobe_took(uc, epoch, *takers))
+			count(site, regs, uc, returning);
 	}
 	return true;
 }
 
 /*
- * Tell the consumers of a hit, or none of them: false. @takers: uprobe_consumer::bit
- * of those that are told, less by those that turn out to want nothing.
+ * Tell the consumers of a hit, or none of them: false. @call: the one that
+ * returns, or that the entry opens, or NULL. @epoch: of the entry. @takers:
+ * uprobe_consumer::bit of those that are told, less by those that turn out to want
+ * nothing.
  */
 static __always_inline bool tell(struct uprobe_thread *ut,
-				 const struct event *e, struct uprobe *uprobe,
-				 u64 *takers)
+				 struct uprobe_site *site,
+				 struct pt_regs *regs, struct uprobe *uprobe,
+				 struct open_call *call, bool returns,
+				 u64 epoch, u64 *takers)
 {
-	struct uprobe_consumer *uc = e->returns ?
+	struct uprobe_consumer *uc = returns ?
 				     READ_ONCE(uprobe->sole_returner) :
 				     READ_ONCE(uprobe->sole);
 	enum uprobe_wish wish;
 
 	if (unlikely(!uc))
-		return tell_several(ut, e, uprobe, takers);
+		return tell_several(ut, site, regs, uprobe, call, returns,
+				    epoch, takers);
 	/* it has just come */
-	if (unlikely(!uprobe_took(uc, e->epoch, *takers)))
+	if (unlikely(!uprobe_took(uc, epoch, *takers)))
 		return true;
-	wish = uc->tally(uc, returning(e));
+	wish = uc->tally(uc, returns ? &call->pub : NULL);
 	if (likely(wish == UPROBE_WISH_TALLY))
 		return true;
 	if (wish == UPROBE_WISH_RECORD)
-		return record_one(ut, e, uc, takers);
+		return record_one(ut, site, regs, uc, call, returns, takers);
 	*takers = 0;
 	return wish == UPROBE_WISH_NONE;
 }
@@ -202,8 +218,7 @@ static bool enter_call(struct uprobe_thread *ut, struct uprobe_site *site,
 	call = uprobe_call_try(ut, uprobe, site, regs);
 	if (unlikely(!call))
 		return nobody_wants(uprobe, epoch);
-	told = tell(ut, &(struct event){ site, regs, call, false, epoch },
-		    uprobe, &takers);
+	told = tell(ut, site, regs, uprobe, call, false, epoch, &takers);
 	takers &= returners;
 	if (unlikely(!told || !takers)) {
 		uprobe_call_undo(ut, call);
@@ -231,8 +246,7 @@ static __always_inline bool enter(struct uprobe_thread *ut,
 	returners = READ_ONCE(uprobe->returners);
 	if (returners)
 		return enter_call(ut, site, regs, uprobe, epoch, returners);
-	return tell(ut, &(struct event){ site, regs, NULL, false, epoch },
-		    uprobe, &takers);
+	return tell(ut, site, regs, uprobe, NULL, false, epoch, &takers);
 }
 
 /* With calls open, at a site where calls return and no function begins. */
@@ -255,9 +269,8 @@ static bool leave(struct uprobe_thread *ut, struct uprobe_site *site,
 		uprobe_calls_measure(ut, call);
 	uprobe = uprobe_of_call(call);
 	if (likely(uprobe) &&
-	    unlikely(!tell(ut, &(struct event){ site, regs, call, true,
-						call->epoch },
-			   uprobe, &takers)))
+	    unlikely(!tell(ut, site, regs, uprobe, call, true, call->epoch,
+			   &takers)))
 		return false;
 	ut->nr_timed -= call->timed;
 	uprobe_call_undo(ut, call);
