@@ -118,14 +118,15 @@ static bool site_before(struct rb_node *a, const struct rb_node *b)
 }
 
 /* Entries are looked up. Returns are known by their calls and stand behind. */
-static void add_to_bucket(struct uprobe_table *table, struct uprobe_site *site)
+static void add_to_bucket(struct uprobe_table *table, struct uprobe_site *site,
+			  bool is_entry)
 {
 	struct hlist_head *bucket = uprobe_bucket(table, site->vaddr);
 
-	if (site->is_return && !site->uprobe)
-		hlist_add_tail_rcu(&site->hash, bucket);
-	else
+	if (is_entry)
 		hlist_add_head_rcu(&site->hash, bucket);
+	else
+		hlist_add_tail_rcu(&site->hash, bucket);
 }
 
 static void move_sites(struct uprobe_space *space, struct uprobe_table *to)
@@ -136,7 +137,7 @@ static void move_sites(struct uprobe_space *space, struct uprobe_table *to)
 	while ((site = uprobe_site_first(space, at))) {
 		at = site->vaddr + 1;
 		hlist_del_rcu(&site->hash);
-		add_to_bucket(to, site);
+		add_to_bucket(to, site, site->uprobe);
 	}
 }
 
@@ -157,17 +158,18 @@ static void grow(struct uprobe_space *space)
 
 /**
  * uprobe_index_add - hits find this site from now on
- * @site: filled, and its address isn't in the index
+ * @site: filled, without a role, and its address isn't in the index
+ * @is_entry: it will have the entry role
  *
  * Context: mmap_lock held for writing, or nobody else has the space.
  */
-void uprobe_index_add(struct uprobe_site *site)
+void uprobe_index_add(struct uprobe_site *site, bool is_entry)
 {
 	struct uprobe_space *space = site->space;
 
 	space->nr_sites++;
 	grow(space);
-	add_to_bucket(space->table, site);
+	add_to_bucket(space->table, site, is_entry);
 	spin_lock(&space->tree_lock);
 	rb_add(&site->node, &space->tree, site_before);
 	spin_unlock(&space->tree_lock);

@@ -204,7 +204,8 @@ enum uprobe_text {
  * @uprobe_node: in uprobe::sites while @uprobe is set; not yet in a child
  *	that hasn't run. uprobe::sites_lock.
  * @walk: last walk over uprobe::sites that saw it. uprobe::sites_lock.
- * @is_return: return role: calls may return here. Set under mmap_lock.
+ * @is_return: return role: calls may return here. Set under mmap_lock, when the
+ *	breakpoint is there: other threads open calls without a lock.
  * @wants_returns: counted in uprobe_space::nr_returners. mmap_lock.
  * @area: where its slot is, or NULL. mmap_lock.
  * @slot: address of the slot; 0 if the process has unmapped it. Written under
@@ -643,7 +644,7 @@ void uprobe_site_drop_uprobe(struct uprobe_site *site);
 /* index.c */
 int uprobe_index_init(struct uprobe_space *space);
 void uprobe_index_free(struct uprobe_space *space);
-void uprobe_index_add(struct uprobe_site *site);
+void uprobe_index_add(struct uprobe_site *site, bool is_entry);
 void uprobe_index_remove(struct uprobe_site *site);
 struct uprobe_site *uprobe_site_get(struct mm_struct *mm, unsigned long vaddr);
 struct uprobe_site *uprobe_site_first(struct uprobe_space *space,

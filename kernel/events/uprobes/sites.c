@@ -372,11 +372,11 @@ static int prepare(struct uprobe_site *site, struct vm_area_struct *vma,
 }
 
 /* The index knows the site before a thread can trap there. */
-static int put_in_place(struct uprobe_site *site)
+static int put_in_place(struct uprobe_site *site, bool is_entry)
 {
 	int err = 0;
 
-	uprobe_index_add(site);
+	uprobe_index_add(site, is_entry);
 	if (site->text == TEXT_INTACT)
 		err = uprobe_text_set_breakpoint(site->space->mm, site->vaddr,
 						 site->byte);
@@ -388,9 +388,10 @@ static int put_in_place(struct uprobe_site *site)
 }
 
 /*
- * @uprobe: whose place it is, NULL for a return site. Text that was changed in
- * this process isn't what the probe was meant for. @absent: set to an address in
- * the page that is missing, if the answer is -EAGAIN.
+ * The caller gives the site its role. @uprobe: whose place it is, NULL for a
+ * return site. Text that was changed in this process isn't what the probe was
+ * meant for. @absent: set to an address in the page that is missing, if the
+ * answer is -EAGAIN.
  */
 static struct uprobe_site *make_site(struct vm_area_struct *vma,
 				     unsigned long vaddr,
@@ -406,17 +407,15 @@ static struct uprobe_site *make_site(struct vm_area_struct *vma,
 		return ERR_PTR(-ENOMEM);
 	site->inode = file_inode(vma->vm_file);
 	site->offset = uprobe_offset_of(vma, vaddr);
-	set_return_role(site, !uprobe);
 	err = prepare(site, vma, uprobe, absent);
 	if (!err && uprobe && uprobe->nr_bytes &&
 	    site->arch.insn[0] != uprobe->bytes[0])
 		err = -EILSEQ;
 	if (!err) {
 		*absent = vaddr;
-		err = put_in_place(site);
+		err = put_in_place(site, uprobe);
 	}
 	if (err) {
-		set_return_role(site, false);
 		uprobe_site_put(site);
 		return ERR_PTR(err);
 	}
@@ -621,7 +620,6 @@ static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
 		return -ENOMEM;
 	site->inode = from->inode;
 	site->offset = from->offset;
-	set_return_role(site, from->is_return);
 	site->arch = from->arch;
 	site->next = arch_uprobe_next(&site->arch, site->vaddr);
 	site->byte = from->byte;
@@ -631,7 +629,8 @@ static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
 		uprobe_site_put(site);
 		return err;
 	}
-	uprobe_index_add(site);
+	uprobe_index_add(site, from->uprobe);
+	set_return_role(site, from->is_return);
 	if (from->uprobe)
 		set_uprobe(site, from->uprobe);
 	site->wants_returns = from->wants_returns;

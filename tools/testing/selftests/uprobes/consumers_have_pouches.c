@@ -6,7 +6,8 @@
  * The consumers are those of the module consumer/, which keeps the pouches and looks into them. Here are the calls:
  * recursion, forks inside, longjmp(), consumers that come and go while calls are open.
  *
- * Seen to fail when a call's room wasn't looked at again after a consumer with a larger pouch had come.
+ * Seen to fail when a call's room wasn't looked at again after a consumer with a larger pouch had come, and when
+ * threads opened calls before the breakpoint of their return site was there.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -20,6 +21,7 @@
 #define MODULE		"build/tests/consumer/%s/consumer.ko"
 #define NR_THREADS	4
 #define NR_CALLS	2000
+#define NR_ROUNDS	200
 
 /* ---- targets ------------------------------------------------------------ */
 
@@ -227,6 +229,51 @@ static void threads_have_their_own(void)
 	remove_consumer("fives");
 }
 
+static pthread_barrier_t start, end;
+
+static void *call_at_once(void *bad)
+{
+	int i;
+
+	for (i = 0; i < NR_ROUNDS; i++) {
+		pthread_barrier_wait(&start);
+		*(long *)bad += descend(0, NULL) != 1;
+		*(long *)bad += descend(0, NULL) != 1;
+		pthread_barrier_wait(&end);
+	}
+	return NULL;
+}
+
+/* With the consumer its return sites go: the first call of each round makes them anew. */
+static void first_calls_of_threads_are_seen_to_return(void)
+{
+	long bad[NR_THREADS] = {}, all_bad = 0, entries = 0, returns = 0, missed = 0;
+	pthread_t threads[NR_THREADS];
+	int i;
+
+	pthread_barrier_init(&start, NULL, NR_THREADS + 1);
+	pthread_barrier_init(&end, NULL, NR_THREADS + 1);
+	for (i = 0; i < NR_THREADS; i++)
+		must(!pthread_create(&threads[i], NULL, call_at_once, &bad[i]));
+	for (i = 0; i < NR_ROUNDS; i++) {
+		add("first", 8, 0);
+		pthread_barrier_wait(&start);
+		pthread_barrier_wait(&end);
+		entries += seen("first", "entries");
+		returns += seen("first", "returns");
+		missed += all_missed("first");
+		remove_consumer("first");
+	}
+	for (i = 0; i < NR_THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		all_bad += bad[i];
+	}
+	equal(all_bad, 0, "calling_at_once_computes_the_same");
+	equal(entries, 2l * NR_ROUNDS * NR_THREADS, "first_calls_are_entered");
+	equal(returns, entries, "first_calls_return");
+	equal(missed, 0, "first_calls_miss_nothing");
+}
+
 static void too_large_pouches_are_refused(void)
 {
 	equal(try_add("huge", 65000, 0), ENOSPC, "too_large_pouch_is_refused");
@@ -257,6 +304,7 @@ int main(void)
 	forks_copy_pouches();
 	jumps_leave_pouches();
 	threads_have_their_own();
+	first_calls_of_threads_are_seen_to_return();
 	too_large_pouches_are_refused();
 	must(!syscall(SYS_delete_module, "consumer", 0));
 	return finish();
