@@ -37,3 +37,13 @@ with_lock() {
 		"$@" 9>&-
 	) 9>"$build/.$name.lock"
 }
+
+# The kernel's own interface is tested, and measured, by modules. What doesn't compile isn't there.
+make_modules() {
+	local suite=$root/tools/testing/selftests/uprobes/consumer folder=$build/tests/consumer/$1
+	[ "$1" != stock ] || return 0
+	mkdir -p "$folder"
+	rm -f "$folder/"*.ko
+	cp -u "$suite/"* "$folder"
+	"$root/ci/kmake" "$1" -s M="$folder" modules
+}

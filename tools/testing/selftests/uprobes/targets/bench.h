@@ -123,6 +123,27 @@ static UNUSED uint64_t file_offset(const void *address)
 	errx(1, "no mapping at %p", address);
 }
 
+/* Of the mapping that holds @address, in kB: what the process has for itself alone. */
+static UNUSED long copied_kb(const void *address)
+{
+	unsigned long start, end, want = (unsigned long)address;
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	bool here = false;
+	char line[4200];
+	long kb = -1;
+
+	if (!smaps)
+		err(1, "/proc/self/smaps");
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = want >= start && want < end;
+		else if (here && sscanf(line, "Anonymous: %ld", &kb) == 1)
+			break;
+	}
+	fclose(smaps);
+	return kb;
+}
+
 static UNUSED unsigned int pmu_type(void)
 {
 	FILE *file = fopen("/sys/bus/event_source/devices/uprobe/type", "r");

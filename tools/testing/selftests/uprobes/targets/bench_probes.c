@@ -307,27 +307,6 @@ static void fork_once(void *unused, unsigned int times)
 		_exit(0);
 }
 
-/* Of the mapping that holds the places, in kB. */
-static long copied_text(void)
-{
-	unsigned long start, end, want = (unsigned long)places;
-	FILE *smaps = fopen("/proc/self/smaps", "r");
-	bool here = false;
-	char line[4200];
-	long kb = -1;
-
-	if (!smaps)
-		err(1, "/proc/self/smaps");
-	while (fgets(line, sizeof(line), smaps)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			here = want >= start && want < end;
-		else if (here && sscanf(line, "Anonymous: %ld", &kb) == 1)
-			break;
-	}
-	fclose(smaps);
-	return kb;
-}
-
 static void measure_unwanted_beside(const char *subject)
 {
 	int file = open(own_path, O_RDONLY | O_CLOEXEC);
@@ -339,7 +318,7 @@ static void measure_unwanted_beside(const char *subject)
 	measure("unwanted", subject, "mmap", &mapping, 1);
 	measure("unwanted", subject, "fork", &forking, 1);
 	child_is_gone(NULL);
-	printf("fact unwanted %s pages %ld\n", subject, copied_text() * 1024 / getpagesize());
+	printf("fact unwanted %s pages %ld\n", subject, copied_kb(places) * 1024 / getpagesize());
 	close(file);
 }
 
@@ -483,11 +462,11 @@ static void measure_crowd_by(const char *subject, const struct work *attaching, 
 	long copied;
 
 	measure_slowly("crowd", subject, "attach", attaching, ARRAY_SIZE(events), 1);
-	copied = copied_text();
+	copied = copied_kb(places);
 	measure_slowly("crowd", subject, "detach", detaching, ARRAY_SIZE(events), 1);
 	printf("fact crowd %s pages %ld\n", subject, copied * 1024 / getpagesize());
-	if (copied_text())
-		errx(1, "%s: %ld kB of the file are still copied", subject, copied_text());
+	if (copied_kb(places))
+		errx(1, "%s: %ld kB of the file are still copied", subject, copied_kb(places));
 }
 
 static void measure_crowd_of_processes(void)
