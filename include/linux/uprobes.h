@@ -35,8 +35,8 @@ struct vm_area_struct;
 /* handler() and commit() at an entry: "not this call", its return isn't wanted */
 #define UPROBE_HANDLER_DECLINE		4
 
-/* bytes of the pouches of all consumers of a place together */
-#define UPROBE_MAX_POUCHES		32768
+/* bytes of the pouches of all consumers of a place together: a call fits in 32 kB */
+#define UPROBE_MAX_POUCHES		(32768 - 256)
 
 /**
  * enum uprobe_event_count - what happens to calls besides a plain return
@@ -121,7 +121,8 @@ enum uprobe_wish {
  *	return and that can be seen; else NULL
  * @pouch: the consumer's own uprobe_consumer::pouch_size bytes in that call,
  *	aligned to 8: of any content until a commit at entry has written them, and
- *	what that has written at return. NULL without a call or without a pouch.
+ *	what that has written at return. NULL without a call or without a pouch, and
+ *	at the return of a call whose entry it has only counted.
  * @wish: what the consumer has just said that it wants of the hit;
  *	UPROBE_WISH_NONE if it hasn't been asked
  * @verdict: what the consumer's handler of this hit has returned; 0 without
@@ -161,7 +162,9 @@ struct uprobe_hit {
  * @tally: says the same, and if that is UPROBE_WISH_TALLY it has counted the
  *	hit. Asked in the trap, if there is no other consumer. NULL: as @wish.
  * @returns: gather() and commit() want returns, too
- * @pouch_size: how many bytes of its own it wants in each call: uprobe_hit::pouch
+ * @pouch_size: how many bytes of its own it wants in each call: uprobe_hit::pouch.
+ *	Not for the 64th consumer of a place and later ones, which can't decline
+ *	calls either.
  * @timed: they want to know when and how long
  * @filter: does this consumer want hits of this address space? NULL: of all.
  *	Asked in task context with mm->mmap_lock of @mm possibly held for

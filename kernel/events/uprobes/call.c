@@ -72,6 +72,7 @@ static __always_inline void push_call(struct uprobe_thread *ut,
 	call->pub.ret_addr = ret_addr;
 	call->pub.sp = sp;
 	call->pub.entry_time = 0;
+	call->filled = 0;
 	call->pub.id = take_id(ut);
 	call->next = ut->calls;
 	ut->calls = call;
@@ -176,16 +177,12 @@ static int bury_dead(struct uprobe_thread *ut, const struct uprobe *uprobe,
 }
 
 /* Calls may return at @vaddr, or -EAGAIN; with @may_wait other errors. */
-static int need_return_site(unsigned long vaddr, struct uprobe *uprobe,
+static int need_return_site(struct uprobe_site *entry, unsigned long vaddr,
 			    bool may_wait)
 {
-	struct mm_struct *mm = current->mm;
-	struct uprobe_site *site;
-
 	if (may_wait)
-		return uprobe_site_make_return(mm, vaddr, uprobe);
-	site = uprobe_site_find(mm->uprobes_state.space, vaddr);
-	return site && READ_ONCE(site->is_return) ? 0 : -EAGAIN;
+		return uprobe_site_make_return(entry, vaddr);
+	return uprobe_returns_are_seen(entry, vaddr) ? 0 : -EAGAIN;
 }
 
 /*
@@ -216,7 +213,8 @@ static int fill_pool(struct uprobe_thread *ut, const struct uprobe *uprobe,
 }
 
 static __always_inline int
-prepare(struct uprobe_thread *ut, struct uprobe *uprobe, struct pt_regs *regs,
+prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
+	struct uprobe_site *entry, struct pt_regs *regs,
 	const struct open_call *returned, struct uprobe_opening *opening,
 	bool may_wait)
 {
@@ -231,7 +229,7 @@ prepare(struct uprobe_thread *ut, struct uprobe *uprobe, struct pt_regs *regs,
 	opening->missed = UPROBE_MISSED_DEPTH;
 	if (ut->nr_calls >= READ_ONCE(uprobe_max_depth))
 		return 0;
-	err = need_return_site(opening->ret_addr, uprobe, may_wait);
+	err = need_return_site(entry, opening->ret_addr, may_wait);
 	opening->missed = err == -ENOMEM ? UPROBE_MISSED_MEMORY :
 					   UPROBE_MISSED_NO_SITE;
 	if (err)
@@ -247,6 +245,7 @@ prepare(struct uprobe_thread *ut, struct uprobe *uprobe, struct pt_regs *regs,
  * uprobe_calls_prepare_now - get ready what a new call needs, in the trap
  * @ut: the current thread
  * @uprobe: whose entry is hit
+ * @entry: where
  * @regs: at the function's first instruction
  * @returned: the innermost call that ends at the same place, or NULL
  * @opening: filled for uprobe_calls_open()
@@ -254,17 +253,18 @@ prepare(struct uprobe_thread *ut, struct uprobe *uprobe, struct pt_regs *regs,
  * Return: 0, or -EAGAIN if that takes waiting, and uprobe_calls_prepare().
  */
 int uprobe_calls_prepare_now(struct uprobe_thread *ut, struct uprobe *uprobe,
-			     struct pt_regs *regs,
+			     struct uprobe_site *entry, struct pt_regs *regs,
 			     const struct open_call *returned,
 			     struct uprobe_opening *opening)
 {
-	return prepare(ut, uprobe, regs, returned, opening, false);
+	return prepare(ut, uprobe, entry, regs, returned, opening, false);
 }
 
 /**
  * uprobe_calls_prepare - get ready what a new call needs
  * @ut: the current thread
  * @uprobe: whose entry is hit
+ * @entry: where
  * @regs: at the function's first instruction
  * @returned: the innermost call that ends at the same place, or NULL
  * @opening: filled for uprobe_calls_open(); says why no call can be opened
@@ -274,11 +274,11 @@ int uprobe_calls_prepare_now(struct uprobe_thread *ut, struct uprobe *uprobe,
  * Context: task context, outside of RCU sections.
  */
 void uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
-			  struct pt_regs *regs,
+			  struct uprobe_site *entry, struct pt_regs *regs,
 			  const struct open_call *returned,
 			  struct uprobe_opening *opening)
 {
-	prepare(ut, uprobe, regs, returned, opening, true);
+	prepare(ut, uprobe, entry, regs, returned, opening, true);
 }
 
 /**
@@ -289,10 +289,8 @@ void uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
  * @epoch: of the hit
  * @opening: what uprobe_calls_prepare() has found
  *
- * If the return can't be seen, that is counted.
- *
  * Context: inside a section of RCU or RCU tasks trace; doesn't sleep.
- * Return: the call, or NULL.
+ * Return: the call, or NULL: see @opening, or nobody is left to tell.
  */
 struct open_call *uprobe_calls_open(struct uprobe_thread *ut,
 				    struct uprobe *uprobe, unsigned long func,
@@ -302,11 +300,8 @@ struct open_call *uprobe_calls_open(struct uprobe_thread *ut,
 	unsigned long departures;
 	struct open_call *call;
 
-	if (opening->missed >= 0) {
-		uprobe_count_call(uprobe, epoch, opening->takers,
-				  opening->missed);
+	if (opening->missed >= 0)
 		return NULL;
-	}
 	/* pairs with uprobe_registry_leave() */
 	departures = smp_load_acquire(&uprobe_departures);
 	/* the last consumer has left meanwhile: nobody to tell */
@@ -314,6 +309,9 @@ struct open_call *uprobe_calls_open(struct uprobe_thread *ut,
 		return NULL;
 	call = ut->pool;
 	set_uprobe(call, uprobe, departures);
+	/* who has come since wants more room: the next user is to see that */
+	if (call->room < READ_ONCE(uprobe->pouch_size))
+		call->departures--;
 	call->losses = 0;
 	push_call(ut, call, func, opening->sp, opening->ret_addr);
 	call->timed = opening->timed;
@@ -347,12 +345,15 @@ struct open_call *uprobe_call_try(struct uprobe_thread *ut,
 	struct open_call *call = ut->pool;
 	struct uprobe_site *site;
 
-	if (unlikely(!call ||
+	if (unlikely(!call || !READ_ONCE(entry->wants_returns) ||
 		     ut->nr_calls >= READ_ONCE(uprobe_max_depth) ||
 		     !arch_uprobe_read_return(regs, &sp, &ret_addr) ||
 		     (ut->calls && ut->calls->pub.sp <= sp)))
 		return NULL;
-	/* pairs with uprobe_space_lost_site() */
+	/*
+	 * Pairs with uprobe_space_lost_site(). Read behind @wants_returns, as in
+	 * uprobe_returns_are_seen().
+	 */
 	losses = smp_load_acquire(&space->losses);
 	if (call->losses != losses || call->pub.ret_addr != ret_addr) {
 		site = uprobe_site_find(space, ret_addr);

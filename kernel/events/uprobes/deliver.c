@@ -55,14 +55,14 @@ enum attempt {
  * @call: the call that returns; NULL at entry
  * @at: where in the buffer that is which it has gathered
  * @size: how many bytes
- * @sleeps: its handler is called
+ * @wish: what it wants of the hit
  */
 struct uprobe_delivery {
 	struct uprobe_consumer		*uc;
 	struct open_call		*call;
 	unsigned int			at;
 	unsigned int			size;
-	bool				sleeps;
+	enum uprobe_wish		wish;
 };
 
 /**
@@ -108,12 +108,15 @@ DEFINE_PER_CPU(struct uprobe_gather_buffer, uprobe_gather_buffer);
 /* What a consumer is told of an entry (@call is NULL) or of a return. */
 static const struct uprobe_hit *tell(struct arrival *a,
 				     const struct uprobe_consumer *uc,
-				     struct open_call *call)
+				     struct open_call *call,
+				     enum uprobe_wish wish)
 {
 	a->hit.func = call ? call->pub.func : a->site->vaddr;
 	a->hit.call = call ? &call->pub : NULL;
 	a->hit.opens = !call && a->opened ? &a->opened->pub : NULL;
-	a->hit.pouch = uprobe_pouch_of(call ?: a->opened, uc);
+	a->hit.pouch = call ? uprobe_pouch_filled(call, uc) :
+			      uprobe_pouch_to_fill(a->opened, uc);
+	a->hit.wish = wish;
 	return &a->hit;
 }
 
@@ -149,10 +152,12 @@ static void commit(struct arrival *a, struct uprobe_delivery *d)
 {
 	int verdict;
 
-	a->hit.verdict = d->sleeps ? call_handler(d, a->hit.regs) : 0;
+	a->hit.verdict = d->wish == UPROBE_WISH_HANDLER ?
+			 call_handler(d, a->hit.regs) : 0;
 	verdict = a->hit.verdict;
 	if (d->uc->commit)
-		verdict |= d->uc->commit(d->uc, tell(a, d->uc, d->call),
+		verdict |= d->uc->commit(d->uc,
+					 tell(a, d->uc, d->call, d->wish),
 					 a->buffer + d->at, d->size);
 	if (d->call)
 		return;
@@ -163,6 +168,11 @@ static void commit(struct arrival *a, struct uprobe_delivery *d)
 }
 
 /* ---- gather ------------------------------------------------------------- */
+
+static bool wants_mm(struct uprobe_consumer *uc)
+{
+	return uprobe_consumer_wants(uc, current->mm);
+}
 
 /* A gather has failed: in the end the consumer misses the hit. */
 static int refused(struct arrival *a, struct uprobe_consumer *uc, int err)
@@ -185,30 +195,31 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 	struct uprobe_thread *ut = a->ut;
 	struct uprobe_delivery *d = &ut->list[a->nr];
 	enum uprobe_wish wish = uprobe_wish_of(uc, call ? &call->pub : NULL);
-	bool sleeps = wish == UPROBE_WISH_HANDLER;
 	struct uprobe_delivery only;
 	int size = 0;
 
-	if (sleeps && a->attempt == ATTEMPT_TRAP)
+	if (wish == UPROBE_WISH_HANDLER && a->attempt == ATTEMPT_TRAP)
 		return -EAGAIN;
+	/* who has a gather() says it there */
+	if (wish == UPROBE_WISH_NONE && !uc->gather)
+		return wants_mm(uc) ? -ENOENT : -ESRCH;
 	if (a->nr == ut->room) {
 		if (a->attempt != ATTEMPT_LAST)
 			return -ENOSPC;
 		d = &only;
 	}
-	a->hit.wish = wish;
 	if (uc->gather) {
 		ut->unread.addr = 0;
-		size = uc->gather(uc, tell(a, uc, call), a->buffer + a->used,
-				  a->size - a->used);
+		size = uc->gather(uc, tell(a, uc, call, wish),
+				  a->buffer + a->used, a->size - a->used);
 		if (size < 0)
 			return refused(a, uc, size);
 		if (ut->unread.addr && a->attempt != ATTEMPT_LAST)
 			return -EAGAIN;
 	}
-	if (!sleeps && !uc->commit)
+	if (wish != UPROBE_WISH_HANDLER && !uc->commit)
 		return 0;
-	*d = (struct uprobe_delivery){ uc, call, a->used, size, sleeps };
+	*d = (struct uprobe_delivery){ uc, call, a->used, size, wish };
 	if (d == &only) {
 		/* this is the last attempt: there is nothing to wait for */
 		commit(a, d);
@@ -217,11 +228,6 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 	a->used += ALIGN(size, sizeof(u64));
 	a->nr++;
 	return 0;
-}
-
-static bool wants_mm(struct uprobe_consumer *uc)
-{
-	return uprobe_consumer_wants(uc, current->mm);
 }
 
 static int gather_return(struct arrival *a, struct open_call *call)
@@ -260,14 +266,17 @@ static int gather_returns(struct arrival *a)
 	return err;
 }
 
+/* Of an entry that it was told of. Stock's kind isn't asked about a hit. */
 static bool wants_return(struct uprobe_consumer *uc)
 {
-	return uprobe_consumer_is_returner(uc) && (uc->gather || wants_mm(uc));
+	return uprobe_consumer_is_returner(uc) &&
+	       (uc->gather || uc->commit || wants_mm(uc));
 }
 
 static int gather_entry(struct arrival *a)
 {
 	struct uprobe_consumer *uc;
+	bool room;
 	int err;
 
 	if (!a->entry)
@@ -295,15 +304,18 @@ static int gather_entry(struct arrival *a)
 	if (!a->opening.takers)
 		return 0;
 	if (a->attempt == ATTEMPT_TRAP)
-		return uprobe_calls_prepare_now(a->ut, a->entry, a->hit.regs,
-						a->returned, &a->opening);
-	/* this has been done before; but who has come since may want more room */
-	if (a->opening.missed >= 0 ||
-	    a->ut->pool->room >= READ_ONCE(a->entry->pouch_size))
+		return uprobe_calls_prepare_now(a->ut, a->entry, a->site,
+						a->hit.regs, a->returned,
+						&a->opening);
+	/* this has been done before the epoch was read: is it still so? */
+	if (a->opening.missed >= 0)
+		return 0;
+	room = a->ut->pool->room >= READ_ONCE(a->entry->pouch_size);
+	if (room && uprobe_returns_are_seen(a->site, a->opening.ret_addr))
 		return 0;
 	if (a->attempt != ATTEMPT_LAST)
 		return -ENOBUFS;
-	a->opening.missed = UPROBE_MISSED_MEMORY;
+	a->opening.missed = room ? UPROBE_MISSED_NO_SITE : UPROBE_MISSED_MEMORY;
 	return 0;
 }
 
@@ -318,15 +330,21 @@ static void enter_call(struct arrival *a)
 					      a->epoch, &a->opening);
 }
 
-/* Perhaps nobody wants its return any more. */
+/* Who hasn't declined it has a call, or misses its return. */
 static void settle_call(struct arrival *a)
 {
+	u64 takers = a->opening.takers & ~a->declined;
 	struct open_call *call = a->opened;
 
-	if (!call)
+	if (!call) {
+		if (takers && a->opening.missed >= 0)
+			uprobe_count_call(a->entry, a->epoch, takers,
+					  a->opening.missed);
 		return;
-	call->takers &= ~a->declined;
-	if (call->takers)
+	}
+	/* perhaps nobody wants its return any more */
+	call->takers = takers;
+	if (takers)
 		return;
 	a->ut->nr_timed -= call->timed;
 	uprobe_call_undo(a->ut, call);
@@ -526,7 +544,7 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 		/* for who comes between this and the attempt there is no site */
 		a.opening.missed = UPROBE_MISSED_NO_SITE;
 		if (uprobe && uprobe_wants_returns(uprobe, current->mm))
-			uprobe_calls_prepare(ut, uprobe, regs, a.returned,
+			uprobe_calls_prepare(ut, uprobe, site, regs, a.returned,
 					     &a.opening);
 	} while (!attempt(&a));
 	if (uprobe) {

@@ -206,7 +206,9 @@ enum uprobe_text {
  * @walk: last walk over uprobe::sites that saw it. uprobe::sites_lock.
  * @is_return: return role: calls may return here. Set under mmap_lock, when the
  *	breakpoint is there: other threads open calls without a lock.
- * @wants_returns: counted in uprobe_space::nr_returners. mmap_lock.
+ * @wants_returns: somebody wants the returns of its entries; counted in
+ *	uprobe_space::nr_returners. Set under mmap_lock; as long as it is, return
+ *	sites stay, which threads that open calls rely on without a lock.
  * @area: where its slot is, or NULL. mmap_lock.
  * @slot: address of the slot; 0 if the process has unmapped it. Written under
  *	mmap_lock.
@@ -362,6 +364,7 @@ struct uprobe_unread {
  * @uprobe_serial: and its uprobe::serial
  * @epoch: of the entry hit; consumers that came later don't see the call
  * @takers: uprobe_consumer::bit of those that took the entry
+ * @filled: and of those that were shown their pouch then
  * @timed: some consumer wants to know how long it takes
  * @room: bytes of @pouches
  * @handler_ns: uprobe_thread::handler_ns when the entry was done
@@ -383,6 +386,7 @@ struct open_call {
 	u64			uprobe_serial;
 	u64			epoch;
 	u64			takers;
+	u64			filled;
 	u64			handler_ns;
 	u64			pouches[];
 };
@@ -547,12 +551,22 @@ static inline struct uprobe *uprobe_of_call(const struct open_call *call)
 	return uprobe_registry_find(call->uprobe_id, call->uprobe_serial);
 }
 
-/* The consumer's own bytes in a call, or NULL. */
-static inline void *uprobe_pouch_of(struct open_call *call,
-				    const struct uprobe_consumer *uc)
+/* The consumer's own bytes in a call that is opened, or NULL. */
+static inline void *uprobe_pouch_to_fill(struct open_call *call,
+					 const struct uprobe_consumer *uc)
 {
 	if (likely(!uc->pouch_size) || !call ||
 	    uc->pouch_at + uc->pouch_size > call->room)
+		return NULL;
+	call->filled |= BIT_ULL(uc->bit);
+	return (u8 *)call->pouches + uc->pouch_at;
+}
+
+/* The same at the return: what is in it is of this consumer and this call. */
+static inline void *uprobe_pouch_filled(struct open_call *call,
+					const struct uprobe_consumer *uc)
+{
+	if (likely(!uc->pouch_size) || !(call->filled & BIT_ULL(uc->bit)))
 		return NULL;
 	return (u8 *)call->pouches + uc->pouch_at;
 }
@@ -632,8 +646,8 @@ bool uprobe_site_matches(const struct uprobe_site *site,
 			 const struct vm_area_struct *vma);
 int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 			unsigned long vaddr);
-int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
-			    struct uprobe *uprobe);
+bool uprobe_returns_are_seen(struct uprobe_site *entry, unsigned long vaddr);
+int uprobe_site_make_return(struct uprobe_site *entry, unsigned long vaddr);
 int uprobe_site_verify(struct uprobe_site *site);
 void uprobe_site_link(struct uprobe_site *site);
 void uprobe_site_refresh(struct uprobe_site *site);
@@ -779,11 +793,11 @@ void uprobe_step_cancel(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* call.c */
 int uprobe_calls_prepare_now(struct uprobe_thread *ut, struct uprobe *uprobe,
-			     struct pt_regs *regs,
+			     struct uprobe_site *entry, struct pt_regs *regs,
 			     const struct open_call *returned,
 			     struct uprobe_opening *opening);
 void uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
-			  struct pt_regs *regs,
+			  struct uprobe_site *entry, struct pt_regs *regs,
 			  const struct open_call *returned,
 			  struct uprobe_opening *opening);
 struct open_call *uprobe_calls_open(struct uprobe_thread *ut,

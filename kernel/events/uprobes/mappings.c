@@ -365,6 +365,24 @@ void uprobe_clear_state(struct mm_struct *mm)
 
 /* ---- bringing sites in line with mappings ------------------------------- */
 
+/* A breakpoint that may have gone can't be renewed. */
+static void give_up(struct uprobe_site *site, int err)
+{
+	struct mm_struct *mm = site->space->mm;
+
+	/* uprobe_sync() comes back */
+	if (err == -EAGAIN)
+		return;
+	/* who shares the mm may be able to */
+	if (err == -EINTR) {
+		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
+		return;
+	}
+	if (site->uprobe)
+		uprobe_count(site->uprobe, mm, UPROBE_MISSED_INSTALL);
+	uprobe_site_remove(site);
+}
+
 /* The mapping is as it should be: is the rest? */
 static void renew_site(struct uprobe_site *site)
 {
@@ -372,13 +390,10 @@ static void renew_site(struct uprobe_site *site)
 	int err = uprobe_site_verify(site);
 	u8 byte;
 
-	if (err == -EINTR)
-		/* who shares the mm may be able to */
-		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
-	else if (err && err != -EAGAIN && err != -ENOMEM)
-		uprobe_site_remove(site);
-	if (err)
+	if (err) {
+		give_up(site, err);
 		return;
+	}
 	uprobe_slot_check(site);
 	/* a debugger may have written, and written back */
 	WRITE_ONCE(site->text, uprobe_text_of(site));
@@ -394,8 +409,8 @@ static void renew_site(struct uprobe_site *site)
 	err = uprobe_text_set_breakpoint(mm, site->vaddr, byte);
 	if (err == -EAGAIN)
 		err = uprobe_put_off(site->space, site->vaddr, site->vaddr);
-	if (err && err != -EAGAIN)
-		uprobe_site_remove(site);
+	if (err)
+		give_up(site, err);
 }
 
 static void check_site(struct uprobe_site *site)

@@ -100,9 +100,12 @@ static int place_pouch(struct uprobe *uprobe, struct uprobe_consumer *uc)
 	lockdep_assert_held(&uprobe->lock);
 	if (!uc->pouch_size)
 		return 0;
-	if (uprobe->pouch_size + uc->pouch_size > UPROBE_MAX_POUCHES)
+	/* there are no bits to say who has filled it */
+	if (uc->bit == UPROBE_SHARED_BIT || uc->pouch_size > UPROBE_MAX_POUCHES)
 		return -ENOSPC;
 	find_place_for_pouch(uprobe, uc);
+	if (pouch_end(uc) > UPROBE_MAX_POUCHES)
+		return -ENOSPC;
 	if (pouch_end(uc) > uprobe->pouch_size) {
 		WRITE_ONCE(uprobe->pouch_size, pouch_end(uc));
 		uprobe_registry_unsettle();
@@ -117,11 +120,12 @@ static int place_pouch(struct uprobe *uprobe, struct uprobe_consumer *uc)
  */
 static int add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
-	int err = place_pouch(uprobe, uc);
+	int err;
 
+	uc->bit = min(ffz(uprobe->bits), UPROBE_SHARED_BIT);
+	err = place_pouch(uprobe, uc);
 	if (err)
 		return err;
-	uc->bit = min(ffz(uprobe->bits), UPROBE_SHARED_BIT);
 	uprobe->bits |= BIT_ULL(uc->bit) & ~BIT_ULL(UPROBE_SHARED_BIT);
 	spin_lock(&epoch_lock);
 	uc->since = uprobe_last_epoch + 1;

@@ -113,17 +113,48 @@ static void drop_return_roles(struct uprobe_space *space)
 	}
 }
 
-static void set_wants_returns(struct uprobe_site *site, bool wants)
+static void want_returns(struct uprobe_site *site)
 {
-	struct uprobe_space *space = site->space;
-
-	if (site->wants_returns == wants)
+	if (site->wants_returns)
 		return;
-	site->wants_returns = wants;
-	if (wants)
-		space->nr_returners++;
-	else if (--space->nr_returners == 0)
+	site->space->nr_returners++;
+	WRITE_ONCE(site->wants_returns, true);
+}
+
+static void count_down(struct uprobe_space *space)
+{
+	if (--space->nr_returners == 0)
 		drop_return_roles(space);
+}
+
+static void forget_returns(struct uprobe_site *site)
+{
+	if (!site->wants_returns)
+		return;
+	WRITE_ONCE(site->wants_returns, false);
+	count_down(site->space);
+}
+
+/*
+ * Nobody wants returns of this entry, or so it seemed. A consumer may have come
+ * since, and threads open calls for it that see @wants_returns and rely on return
+ * sites. Either they see that it is false, or the consumer is seen here: they
+ * read their epoch, which says that it is there, before (uprobe_call_try()).
+ *
+ * Return: false if somebody wants them.
+ */
+static bool cease_returns(struct uprobe_site *site)
+{
+	if (!site->wants_returns)
+		return true;
+	WRITE_ONCE(site->wants_returns, false);
+	smp_mb();
+	if (uprobe_wants_returns(site->uprobe, site->space->mm)) {
+		WRITE_ONCE(site->wants_returns, true);
+		return false;
+	}
+	count_down(site->space);
+	return true;
 }
 
 static void set_uprobe(struct uprobe_site *site, struct uprobe *uprobe)
@@ -180,24 +211,29 @@ void uprobe_site_refresh(struct uprobe_site *site)
 	struct mm_struct *mm = site->space->mm;
 
 	mmap_assert_write_locked(mm);
-	set_wants_returns(site, uprobe_wants_returns(site->uprobe, mm));
+	if (uprobe_wants_returns(site->uprobe, mm))
+		want_returns(site);
+	else
+		cease_returns(site);
 }
 
 /**
  * uprobe_site_drop_uprobe - end the entry role; the site may go
- * @site: in the index
+ * @site: in the index, in entry role
+ *
+ * Not if somebody has come meanwhile who wants its returns.
  *
  * Context: mmap_lock held for writing.
  */
 void uprobe_site_drop_uprobe(struct uprobe_site *site)
 {
 	mmap_assert_write_locked(site->space->mm);
+	if (!cease_returns(site))
+		return;
 	refcount_inc(&site->ref);
 	detach(site);
 	if (!site->is_return)
 		remove_site(site);
-	/* may remove the site: it may have been the last that wants returns */
-	set_wants_returns(site, false);
 	uprobe_site_put(site);
 }
 
@@ -215,7 +251,7 @@ void uprobe_site_remove(struct uprobe_site *site)
 	set_return_role(site, false);
 	uprobe_space_lost_site(site->space);
 	remove_site(site);
-	set_wants_returns(site, false);
+	forget_returns(site);
 	uprobe_site_put(site);
 }
 
@@ -484,15 +520,15 @@ static bool too_many_return_sites(struct mm_struct *mm)
  * Whoever wanted it may have left, and taken the return sites away: the last
  * one takes them all. @absent: as for make_site().
  */
-static int make_return(struct mm_struct *mm, unsigned long vaddr,
-		       struct uprobe *uprobe, unsigned long *absent)
+static int make_return(struct uprobe_site *entry, unsigned long vaddr,
+		       unsigned long *absent)
 {
-	const struct uprobe_space *space = mm->uprobes_state.space;
-	struct vm_area_struct *vma = vma_lookup(mm, vaddr);
+	struct vm_area_struct *vma = vma_lookup(entry->space->mm, vaddr);
 	struct uprobe_site *site;
 
-	if (!space || !space->nr_returners || !uprobe_wants_returns(uprobe, mm) ||
-	    !vma || !uprobe_vma_is_text(vma))
+	if (entry->uprobe)
+		uprobe_site_refresh(entry);
+	if (!entry->wants_returns || !vma || !uprobe_vma_is_text(vma))
 		return -ENXIO;
 	site = find_current(vma, vaddr);
 	if (!site)
@@ -504,28 +540,50 @@ static int make_return(struct mm_struct *mm, unsigned long vaddr,
 }
 
 /**
- * uprobe_site_make_return - let calls end at an address
- * @mm: the current task's
- * @vaddr: the return address
- * @uprobe: whose return somebody wanted when its entry was hit
+ * uprobe_returns_are_seen - will a call that is opened now be seen to return?
+ * @entry: where it was hit
+ * @vaddr: where it returns to
  *
- * Context: task context of the caller's own mm; takes mmap_lock, and waits for
- * pages without.
+ * As long as @entry wants returns no return site goes. In this order: if it doesn't
+ * any more, what is found afterwards is without the role.
+ *
+ * Context: the epoch of the hit has been read, or this is asked again when it has.
+ * Return: true if it will.
+ */
+bool uprobe_returns_are_seen(struct uprobe_site *entry, unsigned long vaddr)
+{
+	struct uprobe_site *site;
+	bool seen;
+
+	if (!READ_ONCE(entry->wants_returns))
+		return false;
+	/* pairs with cease_returns() */
+	smp_rmb();
+	rcu_read_lock();
+	site = uprobe_site_find(entry->space, vaddr);
+	seen = site && READ_ONCE(site->is_return);
+	rcu_read_unlock();
+	return seen;
+}
+
+/**
+ * uprobe_site_make_return - let calls end at an address
+ * @entry: where the call was hit, in the current task's address space; referenced.
+ *	Somebody wanted its return then.
+ * @vaddr: the return address
+ *
+ * Context: task context; takes mmap_lock, and waits for pages without.
  * Return: 0, or -errno if the address can't carry a site: no private file
  * text (-ENXIO), an instruction that can't be probed, a page that doesn't come,
  * no memory, or too many of them (-ENOSPC).
  */
-int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
-			    struct uprobe *uprobe)
+int uprobe_site_make_return(struct uprobe_site *entry, unsigned long vaddr)
 {
-	struct uprobe_site *site = uprobe_site_get(mm, vaddr);
-	bool done = site && READ_ONCE(site->is_return);
+	struct mm_struct *mm = entry->space->mm;
 	unsigned long absent;
 	int err, tries = 0;
 
-	if (site)
-		uprobe_site_put(site);
-	if (done)
+	if (uprobe_returns_are_seen(entry, vaddr))
 		return 0;
 	/* threads that come at once may exceed it by as many */
 	if (too_many_return_sites(mm))
@@ -534,7 +592,7 @@ int uprobe_site_make_return(struct mm_struct *mm, unsigned long vaddr,
 	do {
 		if (mmap_write_lock_killable(mm))
 			return -EINTR;
-		err = make_return(mm, vaddr, uprobe, &absent);
+		err = make_return(entry, vaddr, &absent);
 		mmap_write_unlock(mm);
 	} while (err == -EAGAIN && ++tries < UPROBE_MAX_WAITS &&
 		 uprobe_wait_for_page(absent));

@@ -38,7 +38,8 @@ static __always_inline int record(struct uprobe_thread *ut,
 		.func	= returns ? call->pub.func : site->vaddr,
 		.call	= returns ? &call->pub : NULL,
 		.opens	= returns || !call ? NULL : &call->pub,
-		.pouch	= uprobe_pouch_of(call, uc),
+		.pouch	= returns ? uprobe_pouch_filled(call, uc) :
+				    uprobe_pouch_to_fill(call, uc),
 		.wish	= UPROBE_WISH_RECORD,
 	};
 	void *buffer = this_cpu_ptr(&uprobe_gather_buffer);

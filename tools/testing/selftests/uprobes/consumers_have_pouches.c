@@ -22,6 +22,7 @@
 #define NR_THREADS	4
 #define NR_CALLS	2000
 #define NR_ROUNDS	200
+#define DEPTH_LIMIT	"/proc/sys/kernel/uprobe_max_depth"
 
 /* ---- targets ------------------------------------------------------------ */
 
@@ -140,6 +141,24 @@ static void come_and_go(void)
 	remove_consumer("early");
 	add("late", 500, 0);
 	must(descend(10, NULL) == SUM(10));
+}
+
+/* A call that can't be opened is missed for one cause. */
+static void declined_calls_beyond_the_limit_are_declined(void)
+{
+	char *limit = read_file(DEPTH_LIMIT, NULL);
+
+	add("limited", 8, 3);
+	must(limit && !write_file(DEPTH_LIMIT, 0, "10"));
+	equal(descend(200, NULL), SUM(200), "limited_computes_the_same");
+	must(!write_file(DEPTH_LIMIT, 0, limit));
+	free(limit);
+	equal(seen("limited", "entries"), 201, "limited_calls_are_entered");
+	equal(seen("limited", "declined"), 67, "limited_calls_are_declined");
+	/* of 134 that aren't declined the outermost ten */
+	equal(seen("limited", "depth"), 124, "limited_calls_are_too_deep");
+	equal(seen("limited", "returns"), 10, "limited_calls_return");
+	remove_consumer("limited");
 }
 
 static void consumers_change_while_calls_are_open(void)
@@ -279,6 +298,10 @@ static void too_large_pouches_are_refused(void)
 	equal(try_add("huge", 65000, 0), ENOSPC, "too_large_pouch_is_refused");
 	add("large", 20000, 0);
 	equal(try_add("another", 20000, 0), ENOSPC, "too_large_pouches_together_are_refused");
+	add("small", 8, 0);
+	remove_consumer("large");
+	equal(try_add("large", 20000, 0), 0, "room_that_was_left_is_used_again");
+	remove_consumer("small");
 	equal(descend(100, NULL), SUM(100), "large_pouches_compute_the_same");
 	has_seen("large", "large", 101, 0, 0);
 	remove_consumer("large");
@@ -300,6 +323,7 @@ int main(void)
 	insert_module();
 	recursion_keeps_each_pouch();
 	declined_calls_have_no_return();
+	declined_calls_beyond_the_limit_are_declined();
 	consumers_change_while_calls_are_open();
 	forks_copy_pouches();
 	jumps_leave_pouches();

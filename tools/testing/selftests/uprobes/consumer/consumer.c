@@ -42,6 +42,7 @@ struct test_consumer {
 	atomic_long_t		counts[UPROBE_NR_COUNTS];
 };
 
+/* Consumers register and leave at the same time: only their list is locked. */
 static DEFINE_MUTEX(lock);
 static LIST_HEAD(consumers);
 static struct dentry *folder;
@@ -159,7 +160,6 @@ static int register_consumer(struct test_consumer *tc, const char *path, unsigne
 		kfree(tc);
 		return err;
 	}
-	tc->seed = seeds += 31;
 	tc->uc.commit = commit;
 	tc->uc.returns = true;
 	tc->uc.count = count;
@@ -170,13 +170,14 @@ static int register_consumer(struct test_consumer *tc, const char *path, unsigne
 		return err;
 	}
 	tc->file = debugfs_create_file(tc->name, 0400, folder, tc, &numbers_fops);
+	mutex_lock(&lock);
 	list_add(&tc->list, &consumers);
+	mutex_unlock(&lock);
 	return 0;
 }
 
 static void unregister_consumer(struct test_consumer *tc)
 {
-	list_del(&tc->list);
 	debugfs_remove(tc->file);
 	uprobe_unregister_nosync(tc->uprobe, &tc->uc);
 	uprobe_unregister_sync();
@@ -199,8 +200,9 @@ static ssize_t write_register(struct file *file, const char __user *from, size_t
 		err = -EINVAL;
 	} else {
 		mutex_lock(&lock);
-		err = register_consumer(tc, strim(text + at), offset);
+		tc->seed = seeds += 31;
 		mutex_unlock(&lock);
+		err = register_consumer(tc, strim(text + at), offset);
 	}
 	kfree(text);
 	return err ?: len;
@@ -210,25 +212,33 @@ static const struct file_operations register_fops = {
 	.owner = THIS_MODULE, .open = simple_open, .write = write_register,
 };
 
+static struct test_consumer *take(const char *name)
+{
+	struct test_consumer *tc;
+
+	guard(mutex)(&lock);
+	list_for_each_entry(tc, &consumers, list) {
+		if (!strcmp(tc->name, name)) {
+			list_del(&tc->list);
+			return tc;
+		}
+	}
+	return NULL;
+}
+
 static ssize_t write_unregister(struct file *file, const char __user *from, size_t len, loff_t *pos)
 {
 	char *text = memdup_user_nul(from, len);
 	struct test_consumer *tc;
-	int err = -ENOENT;
 
 	if (IS_ERR(text))
 		return PTR_ERR(text);
-	mutex_lock(&lock);
-	list_for_each_entry(tc, &consumers, list) {
-		if (strcmp(tc->name, strim(text)))
-			continue;
-		unregister_consumer(tc);
-		err = 0;
-		break;
-	}
-	mutex_unlock(&lock);
+	tc = take(strim(text));
 	kfree(text);
-	return err ?: len;
+	if (!tc)
+		return -ENOENT;
+	unregister_consumer(tc);
+	return len;
 }
 
 static const struct file_operations unregister_fops = {
@@ -248,8 +258,10 @@ static void __exit consumer_exit(void)
 {
 	struct test_consumer *tc, *next;
 
-	list_for_each_entry_safe(tc, next, &consumers, list)
+	list_for_each_entry_safe(tc, next, &consumers, list) {
+		list_del(&tc->list);
 		unregister_consumer(tc);
+	}
 	debugfs_remove(folder);
 }
 module_exit(consumer_exit);
