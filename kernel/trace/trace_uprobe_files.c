@@ -191,7 +191,7 @@ static void show_names(struct seq_file *m)
 {
 	int i;
 
-	seq_puts(m, "# event entries returns");
+	seq_puts(m, "# event entries returns pending");
 	for (i = 0; i < UPROBE_NR_COUNTS; i++)
 		seq_printf(m, " %s", count_names[i]);
 	seq_putc(m, '\n');
@@ -201,11 +201,13 @@ static void show_names(struct seq_file *m)
 static void show_missed(struct seq_file *m, struct trace_uprobe *tu)
 {
 	struct trace_uprobe_counts sum;
+	unsigned long pending;
 	int i;
 
 	trace_uprobe_sum_counts(tu, &sum);
-	seq_printf(m, "%s/%s %lu %lu", trace_probe_group_name(&tu->tp),
-		   trace_probe_name(&tu->tp), sum.entries, sum.returns);
+	pending = tu->uprobe ? uprobe_pending(tu->uprobe, &tu->consumer) : 0;
+	seq_printf(m, "%s/%s %lu %lu %lu", trace_probe_group_name(&tu->tp),
+		   trace_probe_name(&tu->tp), sum.entries, sum.returns, pending);
 	for (i = 0; i < UPROBE_NR_COUNTS; i++)
 		seq_printf(m, " %lu", sum.other[i]);
 	seq_putc(m, '\n');

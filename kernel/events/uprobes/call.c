@@ -89,6 +89,10 @@ static void drop_call(struct uprobe_thread *ut, struct open_call **link)
 	*link = call->next;
 	ut->nr_calls--;
 	ut->nr_timed -= call->timed;
+	if (call->is_foreign) {
+		kfree(call);
+		return;
+	}
 	call->next = ut->pool;
 	ut->pool = call;
 }
@@ -580,6 +584,7 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 		}
 		copy->takers = call.takers;
 		copy->losses = 0;
+		copy->is_foreign = false;
 		copy->next = NULL;
 		*tail = copy;
 		tail = &copy->next;

@@ -394,6 +394,9 @@ static int deliver(struct arrival *a)
 		if (IS_ERR(a->returned))
 			return PTR_ERR(a->returned);
 	}
+	if (!may_wait && !a->returned && READ_ONCE(a->site->is_return) &&
+	    (a->ut->seeks || uprobe_calls_are_sought(a->ut)))
+		return -EAGAIN;
 	err = gather_returns(a);
 	if (err)
 		return err;
@@ -535,6 +538,9 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 	int tries = 0;
 
 	if (READ_ONCE(site->is_return) && ut->calls)
+		a.returned = uprobe_calls_returned(ut, site->vaddr, regs);
+	if (READ_ONCE(site->is_return) && !a.returned && ut->seeks &&
+	    uprobe_calls_fetch(ut, site->vaddr, regs))
 		a.returned = uprobe_calls_returned(ut, site->vaddr, regs);
 	ut->unread.nr_bad = 0;
 	do {

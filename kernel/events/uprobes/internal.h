@@ -21,6 +21,7 @@
  *	hit.c		what the trap has left to do
  *	gather.c	user memory for them, read without page faults
  *	call.c		entries that wait for their return
+ *	foreign.c	those of other threads
  *	step.c		the displaced instruction under the trap flag
  *	interrupt.c	a thread is interrupted in a slot
  *	debugger.c	a debugger reads and writes where sites are
@@ -366,6 +367,7 @@ struct uprobe_unread {
  * @takers: uprobe_consumer::bit of those that took the entry
  * @filled: and of those that were shown their pouch then
  * @timed: some consumer wants to know how long it takes
+ * @is_foreign: another thread has opened it, and misses it in its pool
  * @room: bytes of @pouches
  * @handler_ns: uprobe_thread::handler_ns when the entry was done
  * @pouches: of all consumers that have one (uprobe_pouch_of())
@@ -382,6 +384,7 @@ struct open_call {
 	unsigned long		departures;
 	u32			uprobe_id;
 	bool			timed;
+	bool			is_foreign;
 	u16			room;
 	u64			uprobe_serial;
 	u64			epoch;
@@ -441,6 +444,10 @@ struct uprobe_opening {
  * @calls: open calls, the innermost first (struct open_call)
  * @nr_calls: how many
  * @nr_timed: how many of them are timed
+ * @attending: it is using its calls, in task context
+ * @seeks: it is to look for a call among those of other threads
+ * @vain: so often it has done so in vain, up to a limit
+ * @unsought: and then, how often it hasn't
  * @pool: call objects to use again
  * @handler_ns: time that this thread has spent on hits, in ns
  * @next_id: number of the next call
@@ -448,7 +455,8 @@ struct uprobe_opening {
  *
  * Only the thread itself uses it, except for uprobe_copy_process(), which
  * fills the one of a child that has not run yet, and for uprobe_strand(), while
- * the thread doesn't run or from an interrupt on its CPU.
+ * the thread doesn't run or from an interrupt on its CPU; so do those who ask for
+ * its calls (foreign.c).
  */
 struct uprobe_thread {
 	struct uprobe_task	task;
@@ -475,6 +483,10 @@ struct uprobe_thread {
 	struct open_call	*calls;
 	unsigned int		nr_calls;
 	unsigned int		nr_timed;
+	bool			attending;
+	bool			seeks;
+	u8			vain;
+	unsigned int		unsought;
 	struct open_call	*pool;
 	u64			handler_ns;
 	u64			next_id;
@@ -489,6 +501,20 @@ static inline void uprobe_call_undo(struct uprobe_thread *ut,
 	ut->nr_calls--;
 	call->next = ut->pool;
 	ut->pool = call;
+}
+
+/* Nobody else takes calls away, or counts them, until uprobe_calls_release(). */
+static inline void uprobe_calls_attend(struct uprobe_thread *ut)
+{
+	WRITE_ONCE(ut->attending, true);
+	/* who asks does so on this CPU, or when the thread has left it */
+	barrier();
+}
+
+static inline void uprobe_calls_release(struct uprobe_thread *ut)
+{
+	barrier();
+	WRITE_ONCE(ut->attending, false);
 }
 
 /* The consumers of @uprobe, inside a section of either RCU. */
@@ -714,6 +740,8 @@ void uprobe_areas_free(struct uprobe_space *space);
 /* threads.c */
 typedef void (*uprobe_visitor)(void *data, struct task_struct *t,
 			       unsigned long ip);
+bool uprobe_visit_thread(struct task_struct *task, struct mm_struct *mm,
+			 uprobe_visitor visit, void *data);
 bool uprobe_visit_threads(struct mm_struct *mm, uprobe_visitor visit,
 			  void *data);
 
@@ -790,6 +818,11 @@ void uprobe_step_start(struct uprobe_thread *ut, struct uprobe_site *site,
 void uprobe_step_finish(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_step_abort(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_step_cancel(struct uprobe_thread *ut, struct pt_regs *regs);
+
+/* foreign.c */
+bool uprobe_calls_are_sought(struct uprobe_thread *ut);
+bool uprobe_calls_fetch(struct uprobe_thread *ut, unsigned long vaddr,
+			struct pt_regs *regs);
 
 /* call.c */
 int uprobe_calls_prepare_now(struct uprobe_thread *ut, struct uprobe *uprobe,

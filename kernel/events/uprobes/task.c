@@ -45,10 +45,13 @@ void uprobe_free_utask(struct task_struct *t)
 
 	if (!ut)
 		return;
+	uprobe_calls_attend(ut);
 	uprobe_calls_free(ut, t->flags & PF_EXITING ? UPROBE_MISSED_EXIT :
 						      UPROBE_MISSED_EXEC);
 	uprobe_forget_interruptions(ut);
-	t->utask = NULL;
+	/* others look at the calls no more: see foreign.c */
+	WRITE_ONCE(t->utask, NULL);
+	barrier();
 	/* killed inside a slot */
 	if (ut->site)
 		uprobe_site_put(ut->site);
@@ -69,7 +72,9 @@ static void inherit_calls(struct task_struct *child)
 		child->utask = &ut->task;
 		uprobe_inherit_interruptions(ut, parent);
 	}
+	uprobe_calls_attend(parent);
 	uprobe_calls_inherit(ut, parent, child->mm);
+	uprobe_calls_release(parent);
 }
 
 /**
@@ -124,7 +129,9 @@ void uprobe_notify_resume(struct pt_regs *regs)
 	switch (ut->step) {
 	case STEP_HIT:
 	case STEP_EXECUTE:
+		uprobe_calls_attend(ut);
 		uprobe_handle_hit(ut, regs);
+		uprobe_calls_release(ut);
 		break;
 	case STEP_DONE:
 		uprobe_step_finish(ut, regs);

@@ -2,8 +2,8 @@
 /*
  * Where do the threads of an address space stand in user mode?
  *
- * For slots.c, which may use a slot again only when no thread is in it, and for
- * strand.c, if slots go with threads in them. A thread that doesn't run has its
+ * For slots.c, which may use a slot again only when no thread is in it, for
+ * strand.c, if slots go with threads in them, and for foreign.c. A thread that doesn't run has its
  * registers saved; one that runs is asked by an interrupt on its CPU.
  */
 
@@ -81,23 +81,35 @@ static bool ask(struct look *look, struct mm_struct *mm)
 	return look->visited;
 }
 
-/* The saved registers are on the stack, which goes before the task does. */
-static bool ask_if_live(struct look *look, struct mm_struct *mm)
+/**
+ * uprobe_visit_thread - visit the user-mode address of a thread
+ * @task: the thread; stays meanwhile
+ * @mm: its address space; who has left that isn't visited
+ * @visit: called with its instruction pointer. The thread stays there meanwhile: it
+ *	doesn't run, or @visit interrupts it. Must not sleep.
+ * @data: for @visit
+ *
+ * Context: task context, interrupts on, maybe in an RCU section.
+ * Return: false if it couldn't be asked.
+ */
+bool uprobe_visit_thread(struct task_struct *task, struct mm_struct *mm,
+			 uprobe_visitor visit, void *data)
 {
+	struct look look = { task, visit, data };
 	bool asked;
 
-	if (!try_get_task_stack(look->task))
+	/* the saved registers are on the stack, which goes before the task does */
+	if (!try_get_task_stack(task))
 		return true;
-	asked = ask(look, mm);
-	put_task_stack(look->task);
+	asked = ask(&look, mm);
+	put_task_stack(task);
 	return asked;
 }
 
 /**
  * uprobe_visit_threads - visit the user-mode addresses of all threads
  * @mm: the address space
- * @visit: called for each thread with its instruction pointer. The thread stays
- *	there meanwhile: it doesn't run, or @visit interrupts it. Must not sleep.
+ * @visit: as for uprobe_visit_thread(), for each thread
  * @data: for @visit
  *
  * The answers aren't of one moment. A thread that comes into being meanwhile
@@ -114,11 +126,8 @@ bool uprobe_visit_threads(struct mm_struct *mm, uprobe_visitor visit,
 
 	rcu_read_lock();
 	for_each_process_thread(p, t) {
-		struct look look = { t, visit, data };
-
-		if (READ_ONCE(t->mm) != mm || (t->flags & PF_KTHREAD))
-			continue;
-		all &= ask_if_live(&look, mm);
+		if (READ_ONCE(t->mm) == mm && !(t->flags & PF_KTHREAD))
+			all &= uprobe_visit_thread(t, mm, visit, data);
 	}
 	rcu_read_unlock();
 	return all;

@@ -259,8 +259,10 @@ static bool leave(struct uprobe_thread *ut, struct uprobe_site *site,
 	u64 takers;
 
 	call = uprobe_calls_returned_now(ut, site->vaddr, regs);
-	if (IS_ERR_OR_NULL(call))
-		return !call;
+	if (!call)
+		return !uprobe_calls_are_sought(ut);
+	if (IS_ERR(call))
+		return false;
 	takers = call->takers;
 	/* tail calls return together; who shares a bit is asked one by one */
 	if (unlikely((call->next && call->next->pub.sp == call->pub.sp) ||
@@ -323,10 +325,14 @@ static __always_inline bool deliver(struct uprobe_thread *ut,
 {
 	bool told;
 
-	if (ut->calls && READ_ONCE(site->is_return))
-		told = !READ_ONCE(site->uprobe) && leave(ut, site, regs);
-	else
+	if (!READ_ONCE(site->is_return))
 		told = enter(ut, site, regs);
+	else if (READ_ONCE(site->uprobe))
+		told = false;
+	else if (ut->calls)
+		told = leave(ut, site, regs);
+	else
+		told = !uprobe_calls_are_sought(ut);
 	return likely(told) || !uprobe_deliver_now(ut, site, regs);
 }
 

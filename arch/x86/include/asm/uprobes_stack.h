@@ -63,14 +63,35 @@ static __always_inline bool arch_uprobe_read_return(struct pt_regs *regs,
 }
 
 /**
+ * arch_uprobe_is_behind - does the stack pointer say that this call is over?
+ * @call_sp: where its return word was
+ * @regs: of a thread at its return address
+ *
+ * It has moved up by the return word, and in 32-bit code by up to 128 bytes of
+ * arguments more.
+ *
+ * Context: any.
+ * Return: true if it does.
+ */
+static __always_inline bool arch_uprobe_is_behind(unsigned long call_sp,
+						  struct pt_regs *regs)
+{
+	u32 popped;
+
+	if (likely(user_64bit_mode(regs)))
+		return regs->sp == call_sp + sizeof(u64);
+	popped = (u32)regs->sp - (u32)call_sp - sizeof(u32);
+	return popped <= UPROBE_MAX_CALLEE_POP && popped % sizeof(u32) == 0;
+}
+
+/**
  * arch_uprobe_has_returned - has this call just returned?
  * @call_sp: where its return word was
  * @ret_addr: what the word held
  * @regs: of a thread at that address
  *
- * The stack pointer has moved up by the return word, and in 32-bit code by up
- * to 128 bytes of arguments more; and after a real return, the word still stands
- * there. Functions that are inside a deeper frame, or that jumped here without
+ * The stack pointer says so (arch_uprobe_is_behind()), and after a real return the
+ * word still stands there. Functions that are inside a deeper frame, or that jumped here without
  * returning, have another stack pointer.
  *
  * Context: may sleep, unless page faults are disabled.
@@ -82,20 +103,10 @@ static __always_inline int arch_uprobe_has_returned(unsigned long call_sp,
 						    struct pt_regs *regs)
 {
 	unsigned long word;
-	u32 popped;
-	bool read;
 
-	if (likely(user_64bit_mode(regs))) {
-		if (regs->sp != call_sp + sizeof(u64))
-			return 0;
-		read = uprobe_read_word(&word, call_sp, true);
-	} else {
-		popped = (u32)regs->sp - (u32)call_sp - sizeof(u32);
-		if (popped > UPROBE_MAX_CALLEE_POP || popped % sizeof(u32))
-			return 0;
-		read = uprobe_read_word(&word, call_sp, false);
-	}
-	if (!read)
+	if (!arch_uprobe_is_behind(call_sp, regs))
+		return 0;
+	if (!uprobe_read_word(&word, call_sp, user_64bit_mode(regs)))
 		return -EFAULT;
 	return word == ret_addr ? 1 : -ENOENT;
 }

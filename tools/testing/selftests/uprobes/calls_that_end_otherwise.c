@@ -615,6 +615,51 @@ static void coroutine_may_return_in_another_thread(void)
 	remove_all();
 }
 
+static pthread_barrier_t is_switched_out, is_over;
+
+/* Its first thread lives on, and calls in between. */
+static void *start_migrant_and_stay(void *stack)
+{
+	start_migrant(stack);
+	descend(2, do_nothing);
+	pthread_barrier_wait(&is_switched_out);
+	pthread_barrier_wait(&is_over);
+	return NULL;
+}
+
+static unsigned long were_pending;
+
+static void child_moves_coroutine_between_threads(void)
+{
+	char *stack = make_stack();
+	pthread_t first, second;
+
+	pthread_barrier_init(&is_switched_out, NULL, 2);
+	pthread_barrier_init(&is_over, NULL, 2);
+	must(!pthread_create(&first, NULL, start_migrant_and_stay, stack));
+	pthread_barrier_wait(&is_switched_out);
+	were_pending = count("descend", "pending");
+	must(!pthread_create(&second, NULL, resume_migrant, NULL));
+	pthread_join(second, NULL);
+	pthread_barrier_wait(&is_over);
+	pthread_join(first, NULL);
+	_exit(were_pending == 4 ? migrated : 0);
+}
+
+/* Seen to fail when calls were looked for in their own thread alone: four were missed (exit). */
+static void coroutine_returns_in_another_thread(void)
+{
+	unsigned int wanted = descend(3, do_nothing);
+	int status;
+
+	probe_targets();
+	status = in_child(child_moves_coroutine_between_threads);
+	disable_all();
+	check(WIFEXITED(status) && WEXITSTATUS(status) == (int)wanted, "calls_of_a_coroutine_are_pending");
+	check_counts("descend", 7, 7, "exit", 0, "coroutine_returns_in_another_thread");
+	remove_all();
+}
+
 /* ---- seccomp ------------------------------------------------------------ */
 
 static void child_may_only_read_write_and_exit(void)
@@ -654,6 +699,7 @@ int main(void)
 	handlers_may_run_on_another_stack();
 	coroutines_keep_their_calls_apart();
 	coroutine_may_return_in_another_thread();
+	coroutine_returns_in_another_thread();
 	strict_seccomp_permits_returns();
 	return finish();
 }

@@ -339,8 +339,8 @@ static unsigned long sum_line(char *line, int column)
 
 	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save), i++) {
 		n = strtoul(word, NULL, 10);
-		/* all that is missed: not event, entries, returns, inherited */
-		if (i == column || (column < 0 && i > 3))
+		/* all that is missed: not event, entries, returns, pending, inherited */
+		if (i == column || (column < 0 && i > 4))
 			sum += n;
 	}
 	return sum;
@@ -387,11 +387,12 @@ static UNUSED unsigned long count(const char *event, const char *what)
 static UNUSED bool is_balanced(const char *event)
 {
 	unsigned long in = count(event, "entries") + count(event, "inherited");
-	unsigned long out = count(event, "returns") + count(event, "missed");
+	unsigned long out = count(event, "returns") + count(event, "pending") + count(event, "missed");
 
 	if (in != out)
-		note("%s: %lu entries, %lu inherited, %lu returns, %lu missed", event, count(event, "entries"),
-		     count(event, "inherited"), count(event, "returns"), count(event, "missed"));
+		note("%s: %lu entries, %lu inherited, %lu returns, %lu pending, %lu missed", event,
+		     count(event, "entries"), count(event, "inherited"), count(event, "returns"),
+		     count(event, "pending"), count(event, "missed"));
 	return in == out;
 }
 

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What of the calls that other threads have open?
+ *
+ * A user-level thread may return from a function in another thread of the kernel
+ * than it entered it in: the return finds no call among the thread's own. Then the
+ * call is looked for among those of the process's other threads, and fetched. And
+ * whoever wants to know how many calls of a uprobe are open has to ask all threads.
+ *
+ * Calls belong to their thread, which uses them without a lock. So a thread is
+ * asked when it doesn't run, or by an interrupt on its CPU (threads.c); and not
+ * while it is in the middle of its calls: in the trap, where page faults are off,
+ * or in task context with uprobe_thread::attending set.
+ *
+ * As a rule a return without a call of its own is one that nobody has asked for,
+ * and looking is in vain. A thread that has looked in vain so often looks only
+ * now and then.
+ */
+
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+#include <asm/uprobes_stack.h>
+
+#include "internal.h"
+
+/* How often in vain, and how often afterwards: one in so many. */
+#define MAX_VAIN	16
+#define SELDOM		1024
+
+/* A thread that is in the middle of its calls is asked so often, a tick apart. */
+#define MAX_ASKED	5
+
+/**
+ * struct question - what is asked of threads
+ * @look: looks at the calls of a thread that stands still
+ * @uprobe: pending: whose calls
+ * @uc: pending: and for whom
+ * @nr: pending: how many there are
+ * @vaddr: fetch: where the current thread has returned to
+ * @regs: fetch: its registers
+ * @to: fetch: its state
+ * @found: fetch: the calls, the innermost first
+ * @busy: a thread couldn't be asked
+ */
+struct question {
+	void (*look)(struct question *q, struct uprobe_thread *ut);
+	const struct uprobe *uprobe;
+	const struct uprobe_consumer *uc;
+	unsigned long nr;
+	unsigned long vaddr;
+	struct pt_regs *regs;
+	struct uprobe_thread *to;
+	struct open_call *found;
+	bool busy;
+};
+
+/* With interrupts off, in the thread itself or while it doesn't run. */
+static void ask(void *data, struct task_struct *t, unsigned long ip)
+{
+	struct uprobe_thread *ut = uprobe_thread_of(t);
+	struct question *q = data;
+
+	if (!ut)
+		return;
+	if (READ_ONCE(ut->attending) || (t == current && pagefault_disabled()))
+		q->busy = true;
+	else
+		q->look(q, ut);
+}
+
+/* ---- calls that return elsewhere ---------------------------------------- */
+
+/**
+ * uprobe_calls_are_sought - might this return be one of another thread's call?
+ * @ut: the current thread, which has no such call
+ *
+ * Context: trap, or task context.
+ * Return: true if it is worth looking: uprobe_calls_fetch().
+ */
+bool uprobe_calls_are_sought(struct uprobe_thread *ut)
+{
+	if (atomic_read(&current->mm->mm_users) < 2)
+		return false;
+	if (ut->vain < MAX_VAIN || !(++ut->unsought % SELDOM))
+		ut->seeks = true;
+	return ut->seeks;
+}
+
+/* Functions that were entered by a jump have returned together. */
+static void take(struct question *q, struct uprobe_thread *ut)
+{
+	struct open_call **link = &ut->calls, **tail = &q->found, *call;
+
+	while ((call = *link) && !q->found) {
+		if (call->pub.ret_addr == q->vaddr &&
+		    arch_uprobe_is_behind(call->pub.sp, q->regs))
+			break;
+		link = &call->next;
+	}
+	while ((call = *link) && call->pub.ret_addr == q->vaddr &&
+	       arch_uprobe_is_behind(call->pub.sp, q->regs)) {
+		*link = call->next;
+		ut->nr_calls--;
+		ut->nr_timed -= call->timed;
+		q->to->nr_calls++;
+		q->to->nr_timed += call->timed;
+		/* what handlers have taken since the entry stays the same */
+		call->handler_ns += q->to->handler_ns - ut->handler_ns;
+		call->is_foreign = true;
+		call->next = NULL;
+		*tail = call;
+		tail = &call->next;
+	}
+}
+
+static void ask_process(struct question *q)
+{
+	struct task_struct *t;
+
+	guard(rcu)();
+	for_each_thread(current, t) {
+		if (t == current || !READ_ONCE(t->utask))
+			continue;
+		if (!uprobe_visit_thread(t, current->mm, ask, q))
+			q->busy = true;
+		if (q->found)
+			return;
+	}
+}
+
+/**
+ * uprobe_calls_fetch - look for what has returned among other threads' calls
+ * @ut: the current thread, which has no such call
+ * @vaddr: address of the return site where it is
+ * @regs: at the site
+ *
+ * What is found becomes the thread's own, as its innermost calls: another look
+ * will find them there.
+ *
+ * Context: task context, no locks; may sleep.
+ * Return: true if there is any.
+ */
+bool uprobe_calls_fetch(struct uprobe_thread *ut, unsigned long vaddr,
+			struct pt_regs *regs)
+{
+	struct question q = {
+		.look = take, .vaddr = vaddr, .regs = regs, .to = ut,
+	};
+	struct open_call **end = &q.found;
+	int tries = 0;
+
+	ut->seeks = false;
+	do {
+		q.busy = false;
+		ask_process(&q);
+	} while (!q.found && q.busy && ++tries < MAX_ASKED &&
+		 !schedule_timeout_killable(1));
+	if (!q.found) {
+		ut->vain += ut->vain < MAX_VAIN;
+		return false;
+	}
+	ut->vain = 0;
+	while (*end)
+		end = &(*end)->next;
+	*end = ut->calls;
+	ut->calls = q.found;
+	return true;
+}
+
+/* ---- calls that are open ------------------------------------------------ */
+
+static void add_up(struct question *q, struct uprobe_thread *ut)
+{
+	const struct open_call *call;
+
+	for (call = ut->calls; call; call = call->next) {
+		if (call->uprobe_id == q->uprobe->id &&
+		    call->uprobe_serial == q->uprobe->serial &&
+		    uprobe_took(q->uc, call->epoch, call->takers))
+			q->nr++;
+	}
+}
+
+/**
+ * uprobe_pending - how many calls wait for their return?
+ * @uprobe: whose calls
+ * @uc: one of its consumers, who wants their returns
+ *
+ * Exact if the threads are at rest. One that is in the middle of a hit may not be
+ * counted.
+ *
+ * Context: task context, interrupts on; @uc stays registered.
+ * Return: how many.
+ */
+unsigned long uprobe_pending(struct uprobe *uprobe, struct uprobe_consumer *uc)
+{
+	struct question q = { .look = add_up, .uprobe = uprobe, .uc = uc };
+	struct task_struct *p, *t;
+	struct mm_struct *mm;
+
+	if (!uprobe_consumer_is_returner(uc))
+		return 0;
+	guard(rcu)();
+	for_each_process_thread(p, t) {
+		mm = READ_ONCE(t->mm);
+		if (mm && READ_ONCE(t->utask))
+			uprobe_visit_thread(t, mm, ask, &q);
+	}
+	return q.nr;
+}
