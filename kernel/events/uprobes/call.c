@@ -134,6 +134,30 @@ static bool same_stack(unsigned long a, unsigned long b)
 	return same;
 }
 
+/*
+ * Has the thread left the frame of a call, now that its stack pointer is @sp? Or is
+ * the frame on another stack in the same mapping? Stacks that a program makes for
+ * threads of its own often are: Go's are. Once a call has returned that was taken
+ * for left, or in another thread, a frame counts as left when its return word is
+ * overwritten.
+ */
+static bool is_left(const struct open_call *call, unsigned long sp,
+		    struct pt_regs *regs)
+{
+	struct uprobe_space *space = current->mm->uprobes_state.space;
+	unsigned long word;
+
+	if (call->pub.sp > sp || !same_stack(call->pub.sp, sp))
+		return false;
+	if (!uprobe_read_word(&word, call->pub.sp, user_64bit_mode(regs)) ||
+	    word != call->pub.ret_addr)
+		return true;
+	if (READ_ONCE(space->wanders))
+		return false;
+	uprobe_calls_note_left(space, call);
+	return true;
+}
+
 /* ---- entries ------------------------------------------------------------ */
 
 /*
@@ -144,7 +168,8 @@ static bool same_stack(unsigned long a, unsigned long b)
  * Return: 1 if the call is dead, 0 if not, -EAGAIN if that has to be found out.
  */
 static int is_dead(const struct open_call *call, const struct uprobe *uprobe,
-		   const struct uprobe_opening *opening, bool may_wait)
+		   const struct uprobe_opening *opening, struct pt_regs *regs,
+		   bool may_wait)
 {
 	if (call->pub.sp > opening->sp)
 		return 0;
@@ -153,13 +178,14 @@ static int is_dead(const struct open_call *call, const struct uprobe *uprobe,
 		       call->pub.ret_addr != opening->ret_addr;
 	if (!may_wait)
 		return -EAGAIN;
-	return same_stack(call->pub.sp, opening->sp);
+	return is_left(call, opening->sp, regs);
 }
 
 /* @returned: what this very hit closes */
 static int bury_dead(struct uprobe_thread *ut, const struct uprobe *uprobe,
 		     const struct open_call *returned,
-		     const struct uprobe_opening *opening, bool may_wait)
+		     const struct uprobe_opening *opening, struct pt_regs *regs,
+		     bool may_wait)
 {
 	struct open_call **link = &ut->calls;
 	int dead;
@@ -170,7 +196,7 @@ static int bury_dead(struct uprobe_thread *ut, const struct uprobe *uprobe,
 			link = &(*link)->next;
 			continue;
 		}
-		dead = is_dead(*link, uprobe, opening, may_wait);
+		dead = is_dead(*link, uprobe, opening, regs, may_wait);
 		if (dead <= 0)
 			return dead;
 		if (!may_wait)
@@ -227,7 +253,7 @@ prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
 	opening->missed = UPROBE_MISSED_FAULT;
 	if (!arch_uprobe_read_return(regs, &opening->sp, &opening->ret_addr))
 		return -EAGAIN;
-	err = bury_dead(ut, uprobe, returned, opening, may_wait);
+	err = bury_dead(ut, uprobe, returned, opening, regs, may_wait);
 	if (err)
 		return err;
 	opening->missed = UPROBE_MISSED_DEPTH;
@@ -490,8 +516,7 @@ struct open_call *uprobe_calls_returned(struct uprobe_thread *ut,
 		return NULL;
 	call = *found;
 	while (*link != call) {
-		if ((*link)->pub.sp <= call->pub.sp &&
-		    same_stack((*link)->pub.sp, call->pub.sp))
+		if (is_left(*link, call->pub.sp, regs))
 			abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
 		else
 			link = &(*link)->next;

@@ -12,11 +12,19 @@
  * while it is in the middle of its calls: in the trap, where page faults are off,
  * or in task context with uprobe_thread::attending set.
  *
+ * Calls that were taken for left, by longjmp() or an exception, are noted for a
+ * while: if one of them returns after all, the process has several stacks in one
+ * mapping, and no frame is taken for left without a proof any more.
+ *
  * As a rule a return without a call of its own is one that nobody has asked for,
- * and looking is in vain. A thread that has looked in vain so often looks only
- * now and then.
+ * and looking is in vain. A thread that has looked in vain so often looks once a
+ * tick.
  */
 
+#include <linux/delay.h>
+#include <linux/hash.h>
+#include <linux/jiffies.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -25,12 +33,12 @@
 
 #include "internal.h"
 
-/* How often in vain, and how often afterwards: one in so many. */
+/* So often in vain. */
 #define MAX_VAIN	16
-#define SELDOM		1024
 
-/* A thread that is in the middle of its calls is asked so often, a tick apart. */
+/* A thread that is in the middle of its calls is asked so often, so far apart. */
 #define MAX_ASKED	5
+#define ASK_AGAIN_US	50
 
 /**
  * struct question - what is asked of threads
@@ -81,11 +89,46 @@ static void ask(void *data, struct task_struct *t, unsigned long ip)
  */
 bool uprobe_calls_are_sought(struct uprobe_thread *ut)
 {
-	if (atomic_read(&current->mm->mm_users) < 2)
-		return false;
-	if (ut->vain < MAX_VAIN || !(++ut->unsought % SELDOM))
+	if (ut->vain < MAX_VAIN || READ_ONCE(jiffies) != ut->vain_at)
 		ut->seeks = true;
 	return ut->seeks;
+}
+
+/* Its own place for each frame: many are left at once. */
+static unsigned int place_of(unsigned long sp)
+{
+	return hash_long(sp / sizeof(u32), ilog2(UPROBE_NR_LEFT));
+}
+
+/**
+ * uprobe_calls_note_left - a call is taken for one that won't return
+ * @space: of the current task
+ * @call: whose return word is still there
+ *
+ * Context: any. Other threads may note theirs at the same time: a note may be
+ * lost, or be of two calls, and then matches neither.
+ */
+void uprobe_calls_note_left(struct uprobe_space *space,
+			    const struct open_call *call)
+{
+	struct uprobe_left *left = &space->left[place_of(call->pub.sp)];
+
+	WRITE_ONCE(left->sp, call->pub.sp);
+	WRITE_ONCE(left->ret_addr, call->pub.ret_addr);
+}
+
+static bool was_taken_for_left(const struct uprobe_space *space,
+			       unsigned long vaddr, struct pt_regs *regs)
+{
+	const struct uprobe_left *left = space->left;
+	size_t i;
+
+	for (i = 0; i < UPROBE_NR_LEFT; i++) {
+		if (READ_ONCE(left[i].ret_addr) == vaddr &&
+		    arch_uprobe_is_behind(READ_ONCE(left[i].sp), regs))
+			return true;
+	}
+	return false;
 }
 
 /* Functions that were entered by a jump have returned together. */
@@ -148,19 +191,26 @@ bool uprobe_calls_fetch(struct uprobe_thread *ut, unsigned long vaddr,
 	struct question q = {
 		.look = take, .vaddr = vaddr, .regs = regs, .to = ut,
 	};
+	struct uprobe_space *space = current->mm->uprobes_state.space;
 	struct open_call **end = &q.found;
 	int tries = 0;
 
 	ut->seeks = false;
-	do {
+	for (;;) {
 		q.busy = false;
 		ask_process(&q);
-	} while (!q.found && q.busy && ++tries < MAX_ASKED &&
-		 !schedule_timeout_killable(1));
-	if (!q.found) {
+		if (q.found || !q.busy || ++tries == MAX_ASKED)
+			break;
+		usleep_range(ASK_AGAIN_US, 2 * ASK_AGAIN_US);
+	}
+	if (!q.found && !was_taken_for_left(space, vaddr, regs)) {
 		ut->vain += ut->vain < MAX_VAIN;
+		ut->vain_at = READ_ONCE(jiffies);
 		return false;
 	}
+	WRITE_ONCE(space->wanders, true);
+	if (!q.found)
+		return false;
 	ut->vain = 0;
 	while (*end)
 		end = &(*end)->next;

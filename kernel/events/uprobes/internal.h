@@ -122,6 +122,14 @@ struct uprobe {
 	struct rcu_head		rcu;
 };
 
+#define UPROBE_NR_LEFT	64
+
+/* A call that was taken for left by longjmp() or the like: see foreign.c. */
+struct uprobe_left {
+	unsigned long		sp;
+	unsigned long		ret_addr;
+};
+
 /**
  * struct uprobe_space - what uprobes know of one address space
  * @mm: the address space; the space goes before it does
@@ -143,6 +151,9 @@ struct uprobe {
  * @semaphores: of struct uprobe_semaphore. mmap_lock.
  * @nr_returners: sites whose uprobe has consumers of returns; at 0 the return
  *	sites go. mmap_lock.
+ * @wanders: calls have returned that were taken for left, or in other threads
+ * @left: calls that were taken for left, the last one of each hash of their stack
+ *	address; written without a lock
  * @nr_return_sites: sites in return role. mmap_lock.
  * @inherited: filters must be asked about every site, since fork made them.
  *	mmap_lock.
@@ -172,6 +183,8 @@ struct uprobe_space {
 	unsigned int		nr_returners;
 	unsigned int		nr_return_sites;
 	bool			inherited;
+	bool			wanders;
+	struct uprobe_left	left[UPROBE_NR_LEFT];
 	unsigned long		absent_start;
 	unsigned long		absent_end;
 	unsigned long		absent;
@@ -447,7 +460,7 @@ struct uprobe_opening {
  * @attending: it is using its calls, in task context
  * @seeks: it is to look for a call among those of other threads
  * @vain: so often it has done so in vain, up to a limit
- * @unsought: and then, how often it hasn't
+ * @vain_at: jiffies when it has last done so
  * @pool: call objects to use again
  * @handler_ns: time that this thread has spent on hits, in ns
  * @next_id: number of the next call
@@ -486,7 +499,7 @@ struct uprobe_thread {
 	bool			attending;
 	bool			seeks;
 	u8			vain;
-	unsigned int		unsought;
+	unsigned long		vain_at;
 	struct open_call	*pool;
 	u64			handler_ns;
 	u64			next_id;
@@ -820,6 +833,8 @@ void uprobe_step_abort(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_step_cancel(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* foreign.c */
+void uprobe_calls_note_left(struct uprobe_space *space,
+			    const struct open_call *call);
 bool uprobe_calls_are_sought(struct uprobe_thread *ut);
 bool uprobe_calls_fetch(struct uprobe_thread *ut, unsigned long vaddr,
 			struct pt_regs *regs);

@@ -556,6 +556,33 @@ static void coroutines_keep_their_calls_apart(void)
 	remove_all();
 }
 
+static void child_has_stacks_in_one_mapping(void)
+{
+	char *stacks = mmap(NULL, 2 * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned long before;
+
+	must(stacks != MAP_FAILED);
+	/* whose frames are taken for left, until the first of them returns */
+	start_coroutines(stacks, stacks + STACK);
+	before = count("descend", "returns");
+	start_coroutines(stacks, stacks + STACK);
+	_exit(count("descend", "returns") - before == 8 && count("descend", "pending") == 0);
+}
+
+/* Seen to fail when a call that had returned after all was no proof of that. */
+static void coroutines_may_have_stacks_in_one_mapping(void)
+{
+	int status;
+
+	probe_targets();
+	status = in_child(child_has_stacks_in_one_mapping);
+	disable_all();
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 1, "coroutines_may_have_stacks_in_one_mapping");
+	check(count("descend", "entries") == 16 && is_balanced("descend"),
+	      "coroutines_with_stacks_in_one_mapping_are_accounted_for");
+	remove_all();
+}
+
 static ucontext_t resume_in_other_thread;
 
 static void switch_out(void)
@@ -698,6 +725,7 @@ int main(void)
 	children_in_the_same_address_space();
 	handlers_may_run_on_another_stack();
 	coroutines_keep_their_calls_apart();
+	coroutines_may_have_stacks_in_one_mapping();
 	coroutine_may_return_in_another_thread();
 	coroutine_returns_in_another_thread();
 	strict_seccomp_permits_returns();
