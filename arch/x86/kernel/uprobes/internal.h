@@ -9,6 +9,7 @@
  *	relocate.c	struct arch_uprobe -> the bytes of a slot
  *	place.c		where a slot may be
  *	notify.c	a trap arrives
+ *	return.c	and a system call that nobody may make
  *	emulate.c	carry the instruction out in the kernel
  *	step.c		or let the processor do it, in the slot
  *	<asm/uprobes_stack.h>	where a call returns to, and whether it has

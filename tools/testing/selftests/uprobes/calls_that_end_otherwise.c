@@ -712,6 +712,29 @@ static void strict_seccomp_permits_returns(void)
 	remove_all();
 }
 
+#ifdef __x86_64__
+static void child_says_that_it_returns(void)
+{
+	/* of stock's trampoline */
+	syscall(335);
+}
+
+static void nobody_may_say_that_it_returns(void)
+{
+	int status;
+
+	probe_targets();
+	status = in_child(child_says_that_it_returns);
+	disable_all();
+	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGILL, "nobody_may_say_that_it_returns");
+	remove_all();
+}
+#else
+static void nobody_may_say_that_it_returns(void)
+{
+}
+#endif
+
 int main(void)
 {
 	longjmp_abandons_what_it_passes();
@@ -729,5 +752,6 @@ int main(void)
 	coroutine_may_return_in_another_thread();
 	coroutine_returns_in_another_thread();
 	strict_seccomp_permits_returns();
+	nobody_may_say_that_it_returns();
 	return finish();
 }
