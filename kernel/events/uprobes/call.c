@@ -510,18 +510,41 @@ struct open_call *uprobe_calls_returned(struct uprobe_thread *ut,
 					struct pt_regs *regs)
 {
 	struct open_call **link = &ut->calls, **found, *call;
+	unsigned int kept = 0;
 
 	found = find_returned(ut, vaddr, regs);
 	if (!found)
 		return NULL;
 	call = *found;
-	while (*link != call) {
-		if (is_left(*link, call->pub.sp, regs))
+	/* many that are kept belong to other stacks */
+	while (*link != call && kept < MAX_SEARCH) {
+		if (is_left(*link, call->pub.sp, regs)) {
 			abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
-		else
+		} else {
 			link = &(*link)->next;
+			kept++;
+		}
 	}
 	return call;
+}
+
+/**
+ * uprobe_calls_leave - give up all calls that may have returned here
+ * @ut: the current thread
+ * @vaddr: address of the return site where it is
+ * @regs: at the site
+ *
+ * They are counted (unwound).
+ *
+ * Context: task context, outside of RCU sections.
+ */
+void uprobe_calls_leave(struct uprobe_thread *ut, unsigned long vaddr,
+			struct pt_regs *regs)
+{
+	struct open_call **link;
+
+	while ((link = find_returned(ut, vaddr, regs)))
+		abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
 }
 
 /**

@@ -539,9 +539,8 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 
 	if (READ_ONCE(site->is_return) && ut->calls)
 		a.returned = uprobe_calls_returned(ut, site->vaddr, regs);
-	if (READ_ONCE(site->is_return) && !a.returned && ut->seeks &&
-	    uprobe_calls_fetch(ut, site->vaddr, regs))
-		a.returned = uprobe_calls_returned(ut, site->vaddr, regs);
+	if (READ_ONCE(site->is_return) && !a.returned && ut->seeks)
+		a.returned = uprobe_calls_fetch(ut, site->vaddr, regs);
 	ut->unread.nr_bad = 0;
 	do {
 		if (++tries == MAX_ATTEMPTS || fatal_signal_pending(current))

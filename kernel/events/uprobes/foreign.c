@@ -12,9 +12,10 @@
  * while it is in the middle of its calls: in the trap, where page faults are off,
  * or in task context with uprobe_thread::attending set.
  *
- * Calls that were taken for left, by longjmp() or an exception, are noted for a
- * while: if one of them returns after all, the process has several stacks in one
- * mapping, and no frame is taken for left without a proof any more.
+ * Calls that were taken for left, by longjmp() or an exception, are noted: if
+ * several of them return after all, the process has several stacks in one mapping,
+ * and no frame is taken for left without a proof any more. One may be another call,
+ * from the same place of the same frame, that nobody has asked for.
  *
  * As a rule a return without a call of its own is one that nobody has asked for,
  * and looking is in vain. A thread that has looked in vain so often looks once a
@@ -40,6 +41,13 @@
 #define MAX_ASKED	5
 #define ASK_AGAIN_US	50
 
+/* So many of its calls are looked at, with interrupts off. */
+#define MAX_LOOKED_AT	1024
+
+/* So many calls must return that were taken for left, in so many ticks. */
+#define NR_PROOFS	3
+#define PROOF_TICKS	HZ
+
 /**
  * struct question - what is asked of threads
  * @look: looks at the calls of a thread that stands still
@@ -49,7 +57,8 @@
  * @vaddr: fetch: where the current thread has returned to
  * @regs: fetch: its registers
  * @to: fetch: its state
- * @found: fetch: the calls, the innermost first
+ * @found: fetch: the calls of one thread, the innermost first
+ * @rivals: fetch: those of others, of which all but one must be left behind
  * @busy: a thread couldn't be asked
  */
 struct question {
@@ -61,6 +70,7 @@ struct question {
 	struct pt_regs *regs;
 	struct uprobe_thread *to;
 	struct open_call *found;
+	struct open_call *rivals;
 	bool busy;
 };
 
@@ -70,7 +80,8 @@ static void ask(void *data, struct task_struct *t, unsigned long ip)
 	struct uprobe_thread *ut = uprobe_thread_of(t);
 	struct question *q = data;
 
-	if (!ut)
+	/* a new thread still has what it was copied from */
+	if (!ut || ut->owner != t)
 		return;
 	if (READ_ONCE(ut->attending) || (t == current && pagefault_disabled()))
 		q->busy = true;
@@ -117,45 +128,83 @@ void uprobe_calls_note_left(struct uprobe_space *space,
 	WRITE_ONCE(left->ret_addr, call->pub.ret_addr);
 }
 
-static bool was_taken_for_left(const struct uprobe_space *space,
-			       unsigned long vaddr, struct pt_regs *regs)
+/* Nothing is known of this return: is it a proof? Each note is one only once. */
+static void look_for_proof(struct uprobe_space *space, unsigned long vaddr,
+			   struct pt_regs *regs)
 {
-	const struct uprobe_left *left = space->left;
+	struct uprobe_left *left = space->left;
 	size_t i;
 
-	for (i = 0; i < UPROBE_NR_LEFT; i++) {
-		if (READ_ONCE(left[i].ret_addr) == vaddr &&
-		    arch_uprobe_is_behind(READ_ONCE(left[i].sp), regs))
-			return true;
+	for (i = 0; i < UPROBE_NR_LEFT; i++, left++) {
+		if (READ_ONCE(left->ret_addr) != vaddr || left->sp == space->proof_sp ||
+		    !arch_uprobe_is_behind(READ_ONCE(left->sp), regs))
+			continue;
+		if (time_after(jiffies, space->proof_at + PROOF_TICKS))
+			space->nr_proofs = 0;
+		space->proof_at = jiffies;
+		space->proof_sp = left->sp;
+		if (++space->nr_proofs >= NR_PROOFS)
+			WRITE_ONCE(space->wanders, true);
+		return;
 	}
-	return false;
+}
+
+static bool has_returned(const struct open_call *call, const struct question *q)
+{
+	return call->pub.ret_addr == q->vaddr &&
+	       arch_uprobe_is_behind(call->pub.sp, q->regs);
 }
 
 /* Functions that were entered by a jump have returned together. */
 static void take(struct question *q, struct uprobe_thread *ut)
 {
-	struct open_call **link = &ut->calls, **tail = &q->found, *call;
+	struct open_call **tail = q->found ? &q->rivals : &q->found;
+	struct open_call **link = &ut->calls, *call;
+	unsigned int passed = 0;
 
-	while ((call = *link) && !q->found) {
-		if (call->pub.ret_addr == q->vaddr &&
-		    arch_uprobe_is_behind(call->pub.sp, q->regs))
-			break;
+	while ((call = *link) && !has_returned(call, q)) {
+		if (++passed == MAX_LOOKED_AT)
+			return;
 		link = &call->next;
 	}
-	while ((call = *link) && call->pub.ret_addr == q->vaddr &&
-	       arch_uprobe_is_behind(call->pub.sp, q->regs)) {
+	while (*tail)
+		tail = &(*tail)->next;
+	while ((call = *link) && has_returned(call, q)) {
 		*link = call->next;
 		ut->nr_calls--;
 		ut->nr_timed -= call->timed;
 		q->to->nr_calls++;
 		q->to->nr_timed += call->timed;
-		/* what handlers have taken since the entry stays the same */
-		call->handler_ns += q->to->handler_ns - ut->handler_ns;
+		/* handlers of the other thread are none of this call's */
+		call->handler_ns = q->to->handler_ns;
 		call->is_foreign = true;
 		call->next = NULL;
 		*tail = call;
 		tail = &call->next;
 	}
+}
+
+/* The thread's own from now on, as its innermost ones. */
+static void add_to_own(struct uprobe_thread *ut, struct open_call *calls)
+{
+	struct open_call **end = &calls;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = ut->calls;
+	ut->calls = calls;
+}
+
+/*
+ * The same frame in two threads: a return was lost, and the next call came from the
+ * same place in another one. Which is which isn't known.
+ */
+static void leave_all(struct question *q)
+{
+	add_to_own(q->to, q->rivals);
+	add_to_own(q->to, q->found);
+	uprobe_calls_leave(q->to, q->vaddr, q->regs);
+	q->found = NULL;
 }
 
 static void ask_process(struct question *q)
@@ -168,8 +217,6 @@ static void ask_process(struct question *q)
 			continue;
 		if (!uprobe_visit_thread(t, current->mm, ask, q))
 			q->busy = true;
-		if (q->found)
-			return;
 	}
 }
 
@@ -179,44 +226,50 @@ static void ask_process(struct question *q)
  * @vaddr: address of the return site where it is
  * @regs: at the site
  *
- * What is found becomes the thread's own, as its innermost calls: another look
- * will find them there.
+ * What is found becomes the thread's own.
  *
- * Context: task context, no locks; may sleep.
- * Return: true if there is any.
+ * Context: task context, no locks; may sleep. The thread attends to its calls, but
+ * not while it waits: others may look for theirs here.
+ * Return: as uprobe_calls_returned().
  */
-bool uprobe_calls_fetch(struct uprobe_thread *ut, unsigned long vaddr,
-			struct pt_regs *regs)
+struct open_call *uprobe_calls_fetch(struct uprobe_thread *ut,
+				     unsigned long vaddr, struct pt_regs *regs)
 {
+	struct uprobe_space *space = current->mm->uprobes_state.space;
 	struct question q = {
 		.look = take, .vaddr = vaddr, .regs = regs, .to = ut,
 	};
-	struct uprobe_space *space = current->mm->uprobes_state.space;
-	struct open_call **end = &q.found;
+	struct open_call *returned = NULL;
 	int tries = 0;
 
 	ut->seeks = false;
 	for (;;) {
 		q.busy = false;
 		ask_process(&q);
-		if (q.found || !q.busy || ++tries == MAX_ASKED)
+		if (q.found || !q.busy || ++tries == MAX_ASKED ||
+		    fatal_signal_pending(current))
 			break;
+		uprobe_calls_release(ut);
 		usleep_range(ASK_AGAIN_US, 2 * ASK_AGAIN_US);
+		uprobe_calls_attend(ut);
 	}
-	if (!q.found && !was_taken_for_left(space, vaddr, regs)) {
+	if (q.rivals)
+		leave_all(&q);
+	if (q.found) {
+		add_to_own(ut, q.found);
+		returned = uprobe_calls_returned(ut, vaddr, regs);
+	}
+	if (returned) {
+		ut->vain = 0;
+		WRITE_ONCE(space->wanders, true);
+		return returned;
+	}
+	look_for_proof(space, vaddr, regs);
+	if (!q.busy) {
 		ut->vain += ut->vain < MAX_VAIN;
 		ut->vain_at = READ_ONCE(jiffies);
-		return false;
 	}
-	WRITE_ONCE(space->wanders, true);
-	if (!q.found)
-		return false;
-	ut->vain = 0;
-	while (*end)
-		end = &(*end)->next;
-	*end = ut->calls;
-	ut->calls = q.found;
-	return true;
+	return NULL;
 }
 
 /* ---- calls that are open ------------------------------------------------ */
@@ -239,7 +292,8 @@ static void add_up(struct question *q, struct uprobe_thread *ut)
  * @uc: one of its consumers, who wants their returns
  *
  * Exact if the threads are at rest. One that is in the middle of a hit may not be
- * counted.
+ * counted; those who share a bit count each other's. A thread with very many open
+ * calls stands still for as long as they take to count, with interrupts off.
  *
  * Context: task context, interrupts on; @uc stays registered.
  * Return: how many.

@@ -154,6 +154,10 @@ struct uprobe_left {
  * @wanders: calls have returned that were taken for left, or in other threads
  * @left: calls that were taken for left, the last one of each hash of their stack
  *	address; written without a lock
+ * @nr_proofs: how many of them have lately returned. Like @proof_at and @proof_sp
+ *	without a lock: what is lost of them comes again.
+ * @proof_at: jiffies when the last one did
+ * @proof_sp: and which one it was
  * @nr_return_sites: sites in return role. mmap_lock.
  * @inherited: filters must be asked about every site, since fork made them.
  *	mmap_lock.
@@ -185,6 +189,9 @@ struct uprobe_space {
 	bool			inherited;
 	bool			wanders;
 	struct uprobe_left	left[UPROBE_NR_LEFT];
+	unsigned int		nr_proofs;
+	unsigned long		proof_at;
+	unsigned long		proof_sp;
 	unsigned long		absent_start;
 	unsigned long		absent_end;
 	unsigned long		absent;
@@ -433,6 +440,7 @@ struct uprobe_opening {
 /**
  * struct uprobe_thread - what a thread that met a uprobe carries along
  * @task: the part that others read; task_struct::utask points to it
+ * @owner: whose it is. A task that is being made points to its parent's for a while.
  * @step: what it is in the middle of
  * @resumes: it may be back at an interrupted instruction
  * @hit_vaddr: in STEP_HIT and STEP_EXECUTE: the address of the breakpoint
@@ -473,6 +481,7 @@ struct uprobe_opening {
  */
 struct uprobe_thread {
 	struct uprobe_task	task;
+	struct task_struct	*owner;
 	enum uprobe_step	step;
 	bool			resumes;
 	unsigned long		hit_vaddr;
@@ -836,8 +845,8 @@ void uprobe_step_cancel(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_calls_note_left(struct uprobe_space *space,
 			    const struct open_call *call);
 bool uprobe_calls_are_sought(struct uprobe_thread *ut);
-bool uprobe_calls_fetch(struct uprobe_thread *ut, unsigned long vaddr,
-			struct pt_regs *regs);
+struct open_call *uprobe_calls_fetch(struct uprobe_thread *ut,
+				     unsigned long vaddr, struct pt_regs *regs);
 
 /* call.c */
 int uprobe_calls_prepare_now(struct uprobe_thread *ut, struct uprobe *uprobe,
@@ -857,6 +866,8 @@ struct open_call *uprobe_call_try(struct uprobe_thread *ut,
 				  struct uprobe_site *entry,
 				  struct pt_regs *regs);
 void uprobe_calls_entered(struct uprobe_thread *ut, u64 now);
+void uprobe_calls_leave(struct uprobe_thread *ut, unsigned long vaddr,
+			struct pt_regs *regs);
 struct open_call *uprobe_calls_returned_now(struct uprobe_thread *ut,
 					    unsigned long vaddr,
 					    struct pt_regs *regs);

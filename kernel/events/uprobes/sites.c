@@ -718,6 +718,7 @@ struct uprobe_space *uprobe_space_clone(struct uprobe_space *from,
 	if (!space)
 		return ERR_PTR(-ENOMEM);
 	space->inherited = true;
+	space->wanders = from->wanders;
 	err = uprobe_areas_clone(space, from);
 	if (!err)
 		err = uprobe_semaphores_clone(space, from);

@@ -28,8 +28,10 @@ struct uprobe_thread *uprobe_thread_make(gfp_t gfp)
 {
 	struct uprobe_thread *ut = kzalloc(sizeof(*ut), gfp);
 
-	if (ut)
-		current->utask = &ut->task;
+	if (ut) {
+		ut->owner = current;
+		WRITE_ONCE(current->utask, &ut->task);
+	}
 	return ut;
 }
 
@@ -69,12 +71,15 @@ static void inherit_calls(struct task_struct *child)
 		return;
 	ut = kzalloc(sizeof(*ut), GFP_KERNEL_ACCOUNT);
 	if (ut) {
-		child->utask = &ut->task;
+		ut->owner = child;
 		uprobe_inherit_interruptions(ut, parent);
 	}
 	uprobe_calls_attend(parent);
 	uprobe_calls_inherit(ut, parent, child->mm);
 	uprobe_calls_release(parent);
+	/* pairs with those who look at its calls: they are complete */
+	if (ut)
+		smp_store_release(&child->utask, &ut->task);
 }
 
 /**
