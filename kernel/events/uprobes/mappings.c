@@ -365,7 +365,10 @@ void uprobe_clear_state(struct mm_struct *mm)
 
 /* ---- bringing sites in line with mappings ------------------------------- */
 
-/* A breakpoint that may have gone can't be renewed. */
+/*
+ * A breakpoint that may have gone can't be renewed. If its uprobe can't have
+ * another site, fill_mapping() counts that.
+ */
 static void give_up(struct uprobe_site *site, int err)
 {
 	struct mm_struct *mm = site->space->mm;
@@ -378,8 +381,6 @@ static void give_up(struct uprobe_site *site, int err)
 		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
 		return;
 	}
-	if (site->uprobe)
-		uprobe_count(site->uprobe, mm, UPROBE_MISSED_INSTALL);
 	uprobe_site_remove(site);
 }
 
