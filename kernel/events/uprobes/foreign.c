@@ -37,7 +37,10 @@
 /* So often in vain. */
 #define MAX_VAIN	16
 
-/* A thread that is in the middle of its calls is asked so often, so far apart. */
+/*
+ * A thread that is in the middle of its calls is asked so often, so far apart, if
+ * calls are known to return in other threads.
+ */
 #define MAX_ASKED	5
 #define ASK_AGAIN_US	50
 
@@ -246,8 +249,8 @@ struct open_call *uprobe_calls_fetch(struct uprobe_thread *ut,
 	for (;;) {
 		q.busy = false;
 		ask_process(&q);
-		if (q.found || !q.busy || ++tries == MAX_ASKED ||
-		    fatal_signal_pending(current))
+		if (q.found || !q.busy || !READ_ONCE(space->wanders) ||
+		    ++tries == MAX_ASKED || fatal_signal_pending(current))
 			break;
 		uprobe_calls_release(ut);
 		usleep_range(ASK_AGAIN_US, 2 * ASK_AGAIN_US);
@@ -265,10 +268,8 @@ struct open_call *uprobe_calls_fetch(struct uprobe_thread *ut,
 		return returned;
 	}
 	look_for_proof(space, vaddr, regs);
-	if (!q.busy) {
-		ut->vain += ut->vain < MAX_VAIN;
-		ut->vain_at = READ_ONCE(jiffies);
-	}
+	ut->vain += ut->vain < MAX_VAIN;
+	ut->vain_at = READ_ONCE(jiffies);
 	return NULL;
 }
 
