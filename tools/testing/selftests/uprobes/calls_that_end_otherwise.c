@@ -673,7 +673,6 @@ static void child_moves_coroutine_between_threads(void)
 	_exit(were_pending == 4 ? migrated : 0);
 }
 
-/* Seen to fail when calls were looked for in their own thread alone: four were missed (exit). */
 static void coroutine_returns_in_another_thread(void)
 {
 	unsigned int wanted = descend(3, do_nothing);
