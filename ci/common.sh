@@ -24,7 +24,7 @@ die() {
 
 # Neither kbuild nor QEMU's command line can have them.
 case $root in
-*[[:space:]]*) die "no blanks, please, in the path of this folder: $root" ;;
+*[[:space:],:#]*) die "no blanks, please, nor one of , : # in the path of this folder: $root" ;;
 esac
 
 # Only one build at a time in one tree: with_lock NAME COMMAND…

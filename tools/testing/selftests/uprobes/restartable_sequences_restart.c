@@ -133,8 +133,7 @@ int main(void)
 	unsigned long hits;
 	size_t i;
 
-	if (!__rseq_size)
-		skip("no rseq");
+	must(__rseq_size);
 	stay_on_two_processors();
 	for (i = 0; i < ARRAY_SIZE(sequences); i++) {
 		const struct sequence *s = &sequences[i];

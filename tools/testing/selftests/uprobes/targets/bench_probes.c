@@ -327,6 +327,9 @@ static void measure_unwanted(void)
 	int pid = start_wanted();
 	struct crowd all = { .count = NR_PLACES, .pid = pid, .link = -1 };
 
+	/* what attaching takes of this process's memory is copied by each fork from then on */
+	attach_crowd(&all, 0);
+	detach_crowd(&all, 0);
 	measure_unwanted_beside("0");
 	attach_crowd(&all, 0);
 	measure_unwanted_beside(VALUE_OF(NR_PLACES));
