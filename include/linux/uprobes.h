@@ -277,6 +277,7 @@ void uprobe_notify_resume(struct pt_regs *regs);
 bool uprobe_deny_signal(void);
 void uprobe_sigreturn(void);
 unsigned long uprobe_user_ip(struct pt_regs *regs);
+unsigned long uprobe_task_ip(struct task_struct *task, unsigned long ip);
 void uprobe_leave_slot(struct pt_regs *regs);
 unsigned long uprobe_get_trap_addr(struct pt_regs *regs);
 bool uprobe_deny_fault(struct pt_regs *regs);
@@ -329,6 +330,7 @@ static inline void uprobes_init(void) { }
 
 #define uprobe_get_trap_addr(regs)	instruction_pointer(regs)
 #define uprobe_user_ip(regs)		instruction_pointer(regs)
+#define uprobe_task_ip(task, ip)	(ip)
 
 static inline struct uprobe *
 uprobe_register(struct inode *inode, loff_t offset, loff_t ref_ctr_offset,

@@ -33,8 +33,12 @@ static bool is_cached(struct vm_area_struct *vma, unsigned long addr)
 				  linear_page_index(vma, addr));
 	if (IS_ERR(folio))
 		return false;
-	/* at a mark for read-ahead, filemap_fault() asks the server for more */
-	cached = folio_test_uptodate(folio) && !folio_test_readahead(folio);
+	/*
+	 * at a mark for read-ahead, filemap_fault() asks the server for more; and
+	 * without read-ahead it reads by itself what has gone since this look
+	 */
+	cached = folio_test_uptodate(folio) && !folio_test_readahead(folio) &&
+		 !(vma->vm_flags & VM_RAND_READ) && vma->vm_file->f_ra.ra_pages;
 	folio_put(folio);
 	return cached;
 }

@@ -132,10 +132,9 @@ int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
 static bool replace_byte(struct page *page, unsigned long vaddr, u8 from, u8 to)
 {
 	u8 *byte = kmap_local_page(page) + offset_in_page(vaddr);
-	bool found = *byte == from;
+	/* mprotect() may just have made it the program's to write */
+	bool found = cmpxchg(byte, from, to) == from;
 
-	if (found)
-		WRITE_ONCE(*byte, to);
 	kunmap_local(byte);
 	/*
 	 * The page table entry of a page that was swapped in again may be

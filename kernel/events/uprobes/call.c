@@ -126,7 +126,8 @@ static bool same_stack(unsigned long a, unsigned long b)
 	struct vm_area_struct *vma;
 	bool same;
 
-	mmap_read_lock(mm);
+	if (mmap_read_lock_killable(mm))
+		return false;
 	vma = vma_lookup(mm, a);
 	same = vma && vma == vma_lookup(mm, b) &&
 	       !(vma->vm_start < mm->brk && vma->vm_end > mm->start_brk);

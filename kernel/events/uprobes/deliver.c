@@ -115,6 +115,7 @@ static const struct uprobe_hit *tell(struct arrival *a,
 	a->hit.call = call ? &call->pub : NULL;
 	a->hit.opens = !call && a->opened ? &a->opened->pub : NULL;
 	a->hit.pouch = call ? uprobe_pouch_filled(call, uc) :
+			      wish == UPROBE_WISH_TALLY ? NULL :
 			      uprobe_pouch_to_fill(a->opened, uc);
 	a->hit.wish = wish;
 	return &a->hit;

@@ -145,7 +145,9 @@ static struct uprobe_site *settle(unsigned long vaddr, struct pt_regs *regs)
 
 	if (uprobe_is_dirty(mm))
 		uprobe_sync(mm);
-	mmap_read_lock(mm);
+	/* killed meanwhile: it won't get there */
+	if (mmap_read_lock_killable(mm))
+		return NULL;
 	site = uprobe_site_get(mm, vaddr);
 	own = !site && is_breakpoint(mm, regs);
 	mmap_read_unlock(mm);

@@ -12,6 +12,7 @@
  * sites.c puts sites in and takes them out.
  */
 
+#include <linux/random.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 
@@ -26,8 +27,10 @@ static struct uprobe_table *alloc_table(unsigned int bits)
 
 	table = kvzalloc(struct_size(table, buckets, 1UL << bits),
 			 GFP_KERNEL_ACCOUNT);
-	if (table)
+	if (table) {
 		table->bits = bits;
+		table->multiplier = get_random_long() | 1;
+	}
 	return table;
 }
 

@@ -142,7 +142,7 @@ struct uprobe_left {
  * @tree_lock: guards @tree against readers that have no mmap_lock
  * @tree: the same sites by address
  * @areas: of struct uprobe_area. Written under mmap_lock, read under RCU.
- * @nr_pages: pages of all areas together, but for those that are lost. mmap_lock.
+ * @nr_areas: how many there are. mmap_lock.
  * @nr_lost: areas that are lost. mmap_lock.
  * @nr_retired: slots whose site has gone
  * @scan: number of the last search for threads in slots. mmap_lock.
@@ -177,7 +177,7 @@ struct uprobe_space {
 	spinlock_t		tree_lock;
 	struct rb_root		tree;
 	struct list_head	areas;
-	unsigned int		nr_pages;
+	unsigned int		nr_areas;
 	unsigned int		nr_lost;
 	atomic_t		nr_retired;
 	unsigned int		scan;
@@ -276,11 +276,14 @@ static inline enum uprobe_text uprobe_text_of(const struct uprobe_site *site)
 /**
  * struct uprobe_table - the hash of the sites of one address space
  * @rcu: frees it
+ * @multiplier: odd, and nobody knows it: who chooses the addresses of sites can't
+ *	choose their buckets
  * @bits: logarithm of the number of buckets
  * @buckets: lists of sites, by address
  */
 struct uprobe_table {
 	struct rcu_head		rcu;
+	unsigned long		multiplier;
 	unsigned int		bits;
 	struct hlist_head	buckets[];
 };
@@ -288,7 +291,8 @@ struct uprobe_table {
 static inline struct hlist_head *uprobe_bucket(struct uprobe_table *table,
 					       unsigned long vaddr)
 {
-	return &table->buckets[hash_64(vaddr, table->bits)];
+	return &table->buckets[vaddr * table->multiplier >>
+			       (BITS_PER_LONG - table->bits)];
 }
 
 /*
@@ -668,6 +672,7 @@ bool uprobe_is_target(const struct mm_struct *mm);
 
 /* mappings.c */
 bool uprobe_vma_is_text(const struct vm_area_struct *vma);
+bool uprobe_vma_is_executed(const struct vm_area_struct *vma);
 void uprobe_sync(struct mm_struct *mm);
 void uprobe_mark(struct mm_struct *mm, unsigned long start, unsigned long end);
 void uprobe_mark_all(struct mm_struct *mm);

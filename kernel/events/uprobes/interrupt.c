@@ -23,6 +23,7 @@
 
 #include <linux/ptrace.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 
@@ -75,6 +76,32 @@ unsigned long uprobe_user_ip(struct pt_regs *regs)
 	unsigned long vaddr;
 
 	return origin_of(regs, &vaddr) ?: instruction_pointer(regs);
+}
+
+/**
+ * uprobe_task_ip - the same for another task
+ * @task: the task, which waits in the kernel
+ * @ip: its instruction pointer in user mode
+ *
+ * Called by collect_syscall(), for /proc/PID/syscall.
+ *
+ * Context: task context, no locks; may sleep.
+ * Return: @ip, or what it stands for in a slot.
+ */
+unsigned long uprobe_task_ip(struct task_struct *task, unsigned long ip)
+{
+	struct mm_struct *mm = get_task_mm(task);
+	unsigned long origin = 0, vaddr;
+	struct uprobe_space *space;
+
+	if (!mm)
+		return ip;
+	/* pairs with smp_store_release() in uprobe_space_make() */
+	space = smp_load_acquire(&mm->uprobes_state.space);
+	if (space)
+		origin = uprobe_slot_origin(space, ip, &vaddr);
+	mmput(mm);
+	return origin ?: ip;
 }
 
 /**

@@ -39,6 +39,21 @@ bool uprobe_vma_is_text(const struct vm_area_struct *vma)
 	return vma->vm_file && (vma->vm_flags & (must | not)) == must;
 }
 
+/**
+ * uprobe_vma_is_executed - may uprobes be wanted in this mapping?
+ * @vma: the mapping
+ *
+ * Where they can't be had (uprobe_vma_is_text()) they are counted.
+ *
+ * Context: mmap_lock or i_mmap_rwsem held.
+ *
+ * Return: true if they may.
+ */
+bool uprobe_vma_is_executed(const struct vm_area_struct *vma)
+{
+	return vma->vm_file && vma->vm_flags & VM_EXEC;
+}
+
 /* ---- the range that changed --------------------------------------------- */
 
 /*
@@ -233,9 +248,8 @@ int uprobe_mmap(struct vm_area_struct *vma)
 	 * barrier, or its uprobe is seen here
 	 */
 	smp_mb();
-	if (uprobe_vma_is_text(vma))
-		affected = may_be_wanted(vma);
-	else
+	affected = uprobe_vma_is_executed(vma) && may_be_wanted(vma);
+	if (!affected && !uprobe_vma_is_text(vma))
 		affected = space && (has_sites(space, vma->vm_start,
 					       vma->vm_end) ||
 				     uprobe_semaphores_waiting(space));
@@ -379,8 +393,12 @@ static void give_up(struct uprobe_site *site, int err)
 	/* who shares the mm may be able to */
 	if (err == -EINTR) {
 		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
+		uprobe_flag_threads(mm);
 		return;
 	}
+	/* after fork only sites are looked at, and nobody would fill the place */
+	if (site->uprobe && site->space->inherited)
+		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
 	uprobe_site_remove(site);
 }
 
@@ -470,7 +488,7 @@ static void fill_mappings(struct mm_struct *mm, unsigned long start,
 
 	while ((vma = find_vma(mm, start)) && vma->vm_start < end) {
 		start = vma->vm_end;
-		if (uprobe_vma_is_text(vma) && may_be_wanted(vma))
+		if (uprobe_vma_is_executed(vma) && may_be_wanted(vma))
 			fill_mapping(vma);
 	}
 }
@@ -547,8 +565,11 @@ void uprobe_sync(struct mm_struct *mm)
 	bool again = false;
 
 	do {
-		if (mmap_write_lock_killable(mm))
+		if (mmap_write_lock_killable(mm)) {
+			/* who shares the mm may be able to */
+			uprobe_flag_threads(mm);
 			return;
+		}
 		absent = sync(mm, unreadable, again);
 		again = true;
 		end_dirty(mm);

@@ -387,7 +387,7 @@ static size_t list_mappings(struct uprobe *uprobe, struct mapping *maps,
 	*filled = 0;
 	i_mmap_lock_read(mapping);
 	vma_interval_tree_foreach(vma, &mapping->i_mmap, pgoff, pgoff) {
-		if (!uprobe_vma_is_text(vma))
+		if (!uprobe_vma_is_executed(vma))
 			continue;
 		if (nr++ >= max || !mmget_not_zero(vma->vm_mm))
 			continue;
@@ -444,7 +444,7 @@ void uprobe_recheck_site(struct uprobe *uprobe, struct uprobe_site *site)
 /**
  * uprobe_place - install a uprobe in a mapping, with its semaphores
  * @uprobe: wanted there
- * @vma: text of its file that covers its offset
+ * @vma: an executable mapping of its file that covers its offset
  *
  * What can't be installed is counted. A consumer that leaves at the same time
  * either finds the site in uprobe::sites, or has left uprobe::consumers by the
@@ -522,7 +522,7 @@ static void install_in(struct uprobe *uprobe, const struct mapping *map,
 	vma = vma_lookup(map->mm, map->vaddr);
 	/* unstable: dup_mmap() has failed half-way, or the OOM killer is here */
 	if (!check_stable_address_space(map->mm) &&
-	    vma && uprobe_vma_is_text(vma) &&
+	    vma && uprobe_vma_is_executed(vma) &&
 	    file_inode(vma->vm_file) == uprobe->inode &&
 	    uprobe_offset_of(vma, map->vaddr) == uprobe->offset)
 		uprobe_place(uprobe, vma);

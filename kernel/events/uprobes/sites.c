@@ -475,14 +475,14 @@ static struct uprobe_site *find_current(struct vm_area_struct *vma,
 /**
  * uprobe_site_install - give a uprobe a site in an address space
  * @uprobe: the uprobe
- * @vma: a mapping of its file's text
+ * @vma: an executable mapping of its file
  * @vaddr: where its offset is mapped
  *
  * Context: mmap_lock held for writing. May sleep.
  * The caller asks the consumers once more afterwards (uprobe_place()).
  *
  * Return: 0 (also if it was there), -EAGAIN if uprobe_sync() will come back to
- * it, -EIO if it has in vain, -EOPNOTSUPP or -EILSEQ if the instruction can't be probed in this process,
+ * it, -EIO if it has in vain, -EACCES if the mapping may not carry breakpoints, -EOPNOTSUPP or -EILSEQ if the instruction can't be probed in this process,
  * -ENOMEM and the like.
  */
 int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
@@ -492,6 +492,11 @@ int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 	unsigned long absent;
 
 	mmap_assert_write_locked(vma->vm_mm);
+	if (!uprobe_vma_is_text(vma))
+		return -EACCES;
+	/* uprobe_sync() looks what has become of the text, and comes back */
+	if (!IS_ERR_OR_NULL(site) && site->text == TEXT_CHANGED)
+		return uprobe_put_off(site->space, vaddr, vaddr);
 	if (!site)
 		site = make_site(vma, vaddr, uprobe, &absent);
 	if (site == ERR_PTR(-EAGAIN))

@@ -38,6 +38,12 @@
 /* So many areas may be lost with threads in their slots; then no more are made. */
 #define MAX_LOST	64U
 
+/*
+ * A process gets so many. One that scatters its code needs one for each 2 GB; an
+ * interrupt looks through all of them.
+ */
+#define MAX_AREAS	1024U
+
 /* how often to look for threads in slots, if the last look was in vain */
 #define SCAN_INTERVAL	(HZ / 20)
 
@@ -215,7 +221,6 @@ static void lose_area(struct uprobe_space *space, struct uprobe_area *area)
 		return;
 	/* from here on nobody is sent there who isn't in an RCU section now */
 	WRITE_ONCE(area->lost, 1);
-	space->nr_pages -= area->nr_pages;
 	space->nr_lost++;
 	while ((site = uprobe_site_first(space, at))) {
 		at = site->vaddr + 1;
@@ -305,29 +310,42 @@ static const struct vm_operations_struct area_vm_ops = {
 	.mprotect	= area_refuse_mprotect,
 };
 
+/* The lowest hole, or 0. */
+static unsigned long find_lowest(struct mm_struct *mm, unsigned long low,
+				 unsigned long high, unsigned long len)
+{
+	VMA_ITERATOR(vmi, mm, 0);
+
+	low = PAGE_ALIGN(low);
+	if (low >= high || mas_empty_area(&vmi.mas, low, high, len))
+		return 0;
+	return vmi.mas.index;
+}
+
 /*
- * A hole of @len bytes in [low, high]: the highest one below the code, or else
- * the lowest one above it, but not where the heap grows.
+ * A hole of @len bytes in [low, high], from page to page: the highest one below the
+ * code, or else the lowest one above it, but not where the heap grows.
  */
 static unsigned long find_hole(struct mm_struct *mm, unsigned long vaddr,
 			       unsigned long low, unsigned long high,
 			       unsigned long len)
 {
+	unsigned long below, found;
 	VMA_ITERATOR(vmi, mm, 0);
 
 	mmap_assert_write_locked(mm);
+	/* operands far away say where it must end, to the byte */
+	high = ((high + 1) & PAGE_MASK) - 1;
+	below = min((vaddr & PAGE_MASK) - 1, high);
 	low = PAGE_ALIGN(low);
-	if (low < vaddr && !mas_empty_area_rev(&vmi.mas, low,
-					       min(vaddr - 1, high), len))
+	if (low < below && !mas_empty_area_rev(&vmi.mas, low, below, len))
 		return vmi.mas.last + 1 - len;
 
-	mas_reset(&vmi.mas);
 	low = max(low, vaddr);
-	if (mm->brk > vaddr)
-		low = max(low, mm->brk + HEAP_ROOM);
-	if (low < high && !mas_empty_area(&vmi.mas, PAGE_ALIGN(low), high, len))
-		return vmi.mas.index;
-	return 0;
+	if (mm->brk <= vaddr)
+		return find_lowest(mm, low, high, len);
+	found = find_lowest(mm, low, min(high, mm->start_brk - 1), len);
+	return found ?: find_lowest(mm, max(low, mm->brk + HEAP_ROOM), high, len);
 }
 
 static int map_area(struct mm_struct *mm, struct uprobe_area *area)
@@ -337,6 +355,11 @@ static int map_area(struct mm_struct *mm, struct uprobe_area *area)
 
 	if (!vma)
 		return -ENOMEM;
+	/* mm/ takes that for granted */
+	if (WARN_ON_ONCE(offset_in_page(area->vaddr))) {
+		vm_area_free(vma);
+		return -EINVAL;
+	}
 	vma->vm_start = area->vaddr;
 	vma->vm_end = area_end(area);
 	/*
@@ -389,14 +412,37 @@ static struct uprobe_area *alloc_area(unsigned int nr_pages)
 	return area;
 }
 
+static bool in_reach(const struct uprobe_area *area, unsigned long low,
+		     unsigned long high)
+{
+	return area->vaddr >= low && area_end(area) - 1 <= high;
+}
+
+/* As much again as there is for this code. */
+static unsigned int pages_wanted(struct uprobe_space *space, unsigned long low,
+				 unsigned long high)
+{
+	struct uprobe_area *area;
+	unsigned int nr = 0;
+
+	list_for_each_entry(area, &space->areas, list) {
+		if (!area->lost && in_reach(area, low, high))
+			nr += area->nr_pages;
+	}
+	return clamp(nr, 1U, MAX_AREA_PAGES);
+}
+
 static struct uprobe_area *add_area(struct uprobe_space *space,
 				    unsigned long vaddr, unsigned long low,
 				    unsigned long high)
 {
-	unsigned int nr_pages = clamp(space->nr_pages, 1U, MAX_AREA_PAGES);
-	struct uprobe_area *area = alloc_area(nr_pages);
+	unsigned int nr_pages = pages_wanted(space, low, high);
+	struct uprobe_area *area;
 	int err;
 
+	if (space->nr_areas >= MAX_AREAS)
+		return ERR_PTR(-ENOSPC);
+	area = alloc_area(nr_pages);
 	if (!area)
 		return ERR_PTR(-ENOMEM);
 	area->vaddr = find_hole(space->mm, vaddr, low, high,
@@ -407,14 +453,8 @@ static struct uprobe_area *add_area(struct uprobe_space *space,
 		return ERR_PTR(err);
 	}
 	list_add_rcu(&area->list, &space->areas);
-	space->nr_pages += nr_pages;
+	space->nr_areas++;
 	return area;
-}
-
-static bool in_reach(const struct uprobe_area *area, unsigned long low,
-		     unsigned long high)
-{
-	return area->vaddr >= low && area_end(area) - 1 <= high;
 }
 
 /* The process may have unmapped an area, or mapped something over it. */
@@ -501,8 +541,7 @@ static void forget_area(struct uprobe_space *space, struct uprobe_area *area)
 {
 	if (area->lost)
 		space->nr_lost--;
-	else
-		space->nr_pages -= area->nr_pages;
+	space->nr_areas--;
 	list_del_rcu(&area->list);
 	call_rcu(&area->rcu, free_area);
 }
@@ -568,7 +607,8 @@ static int find_slot(struct uprobe_site *site)
  * @site: with a decoded instruction; not yet in the index
  *
  * Context: mmap_lock of the site's mm is held for writing. May sleep.
- * Return: 0; -ENOMEM if there is no memory or no hole within reach; -ERANGE if
+ * Return: 0; -ENOMEM if there is no memory or no hole within reach; -ENOSPC if the
+ * process has too many areas; -ERANGE if
  * nothing can be within reach of both the code and its operand.
  */
 int uprobe_slot_alloc(struct uprobe_site *site)
@@ -793,7 +833,7 @@ static struct uprobe_area *clone_area(struct uprobe_space *to,
 		return NULL;
 	area->vaddr = from->vaddr;
 	list_add_tail_rcu(&area->list, &to->areas);
-	to->nr_pages += area->nr_pages;
+	to->nr_areas++;
 	return area;
 }
 

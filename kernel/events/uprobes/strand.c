@@ -119,8 +119,7 @@ bool uprobe_deny_fault(struct pt_regs *regs)
 	/* pairs with smp_store_release() in uprobe_space_make() */
 	space = smp_load_acquire(&current->mm->uprobes_state.space);
 	origin = space ? uprobe_slot_origin(space, ip, &vaddr) : 0;
-	if (origin) {
-		mmap_read_lock(current->mm);
+	if (origin && !mmap_read_lock_killable(current->mm)) {
 		mapped = uprobe_slot_is_mapped(space, ip);
 		mmap_read_unlock(current->mm);
 	}

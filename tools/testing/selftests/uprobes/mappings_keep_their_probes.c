@@ -160,6 +160,7 @@ static void writable_text_is_the_process_own(void)
 	must(!mprotect(code, CODE_PAGES * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
 	equal(call_code(code, ADDS_THREE, 0), 3, "mprotect_to_everything_runs");
 	equal(text_differs(getpid(), code), 1, "mprotect_to_everything_shows_just_the_programs_change");
+	equal(count("three", "install"), 1, "mprotect_to_everything_is_counted");
 	remove_all();
 	equal(call_code(code, ADDS_ONE, 0), 7, "what_was_written_survives_the_probe");
 	munmap(code, CODE_PAGES * PAGE);
@@ -230,6 +231,10 @@ static void only_text_is_probed(void)
 	check(text_differs(getpid(), shared) == 0 && text_differs(getpid(), own) == 0,
 	      "shared_and_writable_text_is_untouched");
 	equal(count("one", "entries"), 1, "shared_and_writable_text_is_not_probed");
+	equal(count("one", "install"), 2, "shared_and_writable_text_is_counted");
+	disable_all();
+	enable_all();
+	equal(count("one", "install"), 4, "shared_and_writable_text_is_counted_again_when_switched_on");
 
 	must(!mprotect(data, CODE_PAGES * PAGE, PROT_READ | PROT_EXEC));
 	equal(call_all(data), ALL_SUM, "data_that_becomes_text_runs");
