@@ -5,9 +5,9 @@
  * In slots: copies of the instruction in areas of their own, mapped into the
  * process within reach of the code, so that an operand relative to the
  * instruction pointer only needs another displacement. A slot belongs to its
- * site for as long as the site lives; threads share it. Areas come as they
- * are needed and double in size, so that there is no number of probes or
- * threads at which slots run out.
+ * site for as long as the site lives; threads share it. Areas come as they are
+ * needed and double what there is for the same code: no number of probes or
+ * threads is one at which slots run out. (But code may be scattered too widely.)
  *
  * A thread runs through a slot without the kernel's knowledge. So the slot of
  * a site that goes is only retired: it is used again when no thread stands in
