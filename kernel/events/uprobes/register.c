@@ -675,7 +675,11 @@ static int check_insn(const struct uprobe *uprobe, const char **why)
 	    !analyze(uprobe, false, &in_other_mode))
 		err = 0;
 	/* perhaps the rest is missing */
-	return err == -EILSEQ && uprobe->is_cut ? 0 : err;
+	if (err == -EILSEQ && uprobe->is_cut)
+		err = 0;
+	if (!err)
+		*why = NULL;
+	return err;
 }
 
 /**
