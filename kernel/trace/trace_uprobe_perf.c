@@ -159,15 +159,31 @@ int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event)
 	return ret;
 }
 
+/*
+ * Does @event go because the current thread ends? perf frees what a thread has
+ * inherited in perf_event_exit_task(), while the thread still has its address
+ * space (do_exit()). hw.target may be another one by then.
+ */
+static bool goes_with_current(struct perf_event *event)
+{
+	return event->parent && (current->flags & PF_EXITING) && current->mm;
+}
+
 /* Does the address space that @event leaves need no change? */
 static bool stays(struct trace_uprobe_filter *users, struct perf_event *event)
 {
+	struct task_struct *leaver = event->hw.target;
 	struct mm_struct *mm = target_mm(event);
 
+	if (mm)
+		return has_target(users, mm);
+	if (goes_with_current(event)) {
+		leaver = current;
+		if (has_target(users, current->mm))
+			return true;
+	}
 	/* a process takes its address space with it, a thread leaves it behind */
-	if (!mm)
-		return !atomic_read(&event->hw.target->signal->live);
-	return has_target(users, mm);
+	return !atomic_read(&leaver->signal->live);
 }
 
 /* Return: whether sites may have to go. */

@@ -7,11 +7,13 @@
  * come later.
  *
  * Seen to fail: when the address space that an event is for was that of the task it was opened for, threads that
- * began after the first ones had ended weren't counted. On stock: an unprivileged process that inherits can't fork.
+ * began after the first ones had ended weren't counted. When each thread that ended had all address spaces looked at,
+ * that of an uninvolved process was changed, too. On stock: an unprivileged process that inherits can't fork.
  */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/syscall.h>
 
 #include "probes.h"
@@ -19,6 +21,8 @@
 #define NR_THREADS	8
 #define NR_CALLS	300
 #define NR_ROUNDS	5
+#define NR_SHORT	3000
+#define NR_AT_ONCE	30
 
 static PROBED long target(long x)
 {
@@ -64,15 +68,36 @@ static void start_threads(void)
 		pthread_join(threads[i], NULL);
 }
 
-static int open_inherited(void)
+static void *call_once(void *unused UNUSED)
+{
+	target(1);
+	return NULL;
+}
+
+/* Most of them end while others of them live. */
+static void start_short_threads(void)
+{
+	pthread_t threads[NR_AT_ONCE];
+	int i;
+
+	for (i = 0; i < NR_SHORT + NR_AT_ONCE; i++) {
+		if (i >= NR_AT_ONCE)
+			pthread_join(threads[i % NR_AT_ONCE], NULL);
+		if (i < NR_SHORT)
+			must(!pthread_create(&threads[i % NR_AT_ONCE], NULL, call_once, NULL));
+	}
+	executed += NR_SHORT;
+}
+
+static int open_event(int tid, bool inherit)
 {
 	char *type = read_file("/sys/bus/event_source/devices/uprobe/type", NULL);
 	struct place place = place_of((const void *)target);
 	struct perf_event_attr attr = {
-		.type = atoi(type), .size = sizeof(attr), .inherit = 1,
+		.type = atoi(type), .size = sizeof(attr), .inherit = inherit,
 		.config1 = (unsigned long)place.path, .config2 = place.offset,
 	};
-	int fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	int fd = syscall(SYS_perf_event_open, &attr, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
 	free(type);
 	must(fd >= 0);
@@ -87,10 +112,115 @@ static unsigned long read_count(int fd)
 	return n;
 }
 
+/* ---- who goes last ------------------------------------------------------ */
+
+static int heir_fd;
+static sem_t heir_turn;
+
+static void *inherit_and_call(void *unused UNUSED)
+{
+	while (sem_wait(&heir_turn))
+		;
+	target(1);
+	return NULL;
+}
+
+static void *leave_an_heir(void *heir)
+{
+	heir_fd = open_event(0, true);
+	must(!pthread_create(heir, NULL, inherit_and_call, NULL));
+	return NULL;
+}
+
+/* Nobody asks about the first thread, which lives on. */
+static void let_the_last_go(void)
+{
+	pthread_t parent, heir;
+
+	must(!sem_init(&heir_turn, 0, 0));
+	must(!pthread_create(&parent, NULL, leave_an_heir, &heir));
+	pthread_join(parent, NULL);
+	check(text_differs(getpid(), (const void *)target) == 1, "site_stays_for_the_heir");
+	sem_post(&heir_turn);
+	pthread_join(heir, NULL);
+	equal(read_count(heir_fd), 1, "the_heir_is_counted");
+	check(is_untouched(getpid(), (const void *)target), "sites_go_with_the_last_thread");
+	close(heir_fd);
+}
+
+/* ---- somebody else ------------------------------------------------------ */
+
+static int from_other[2], to_other[2];
+
+static void *say_who_and_wait(void *unused UNUSED)
+{
+	int tid = gettid();
+	char c;
+
+	must(write(from_other[1], &tid, sizeof(tid)) == sizeof(tid));
+	must(read(to_other[0], &c, 1) == 1);
+	return NULL;
+}
+
+/* One of its threads is asked about, and ends. */
+static void be_the_other(void)
+{
+	pthread_t thread;
+
+	must(!pthread_create(&thread, NULL, say_who_and_wait, NULL));
+	pthread_join(thread, NULL);
+	must(write(from_other[1], "", 1) == 1);
+	pause();
+}
+
+static int start_other(int *tid)
+{
+	int pid;
+
+	must(!pipe(from_other) && !pipe(to_other));
+	pid = fork();
+	must(pid >= 0);
+	if (!pid) {
+		be_the_other();
+		_exit(0);
+	}
+	must(read(from_other[0], tid, sizeof(*tid)) == sizeof(*tid));
+	return pid;
+}
+
+/*
+ * The other's site is of no use any more when its thread has ended, but stays as long as the descriptor: it goes
+ * earlier if somebody looks at all address spaces.
+ */
+static void leave_the_other_alone(void)
+{
+	int tid, other = start_other(&tid);
+	int its_fd = open_event(tid, false), fd;
+	char c;
+
+	must(write(to_other[1], "", 1) == 1);
+	must(read(from_other[0], &c, 1) == 1);
+	must(text_differs(other, (const void *)target) == 1);
+	fd = open_event(0, true);
+	start_short_threads();
+	equal(read_count(fd), NR_SHORT, "short_threads_are_counted");
+	check(text_differs(other, (const void *)target) == 1, "threads_that_end_leave_other_processes_alone");
+	close(its_fd);
+	check(is_untouched(other, (const void *)target), "sites_go_with_the_descriptor");
+	close(fd);
+	check(is_untouched(getpid(), (const void *)target), "and_here_too");
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	executed = 0;
+}
+
 int main(void)
 {
-	int fd = open_inherited(), round;
+	int fd, round;
 
+	let_the_last_go();
+	leave_the_other_alone();
+	fd = open_event(0, true);
 	for (round = 0; round < NR_ROUNDS; round++) {
 		start_threads();
 		equal(read_count(fd), executed, "threads_of_round_%d_are_counted", round + 1);
