@@ -44,11 +44,10 @@ static nokprobe_inline int probe_mem_read_user(void *dest, void *src,
 	return probe_mem_read(dest, src, size);
 }
 
-/* The length with its final 0 byte; 0: unreadable. */
+/* Nobody measures strings: fetch() stores them at once. */
 static nokprobe_inline int fetch_store_strlen(unsigned long addr)
 {
-	return uprobe_user_string_size((const char __user *)addr,
-				       MAX_STRING_SIZE);
+	return 0;
 }
 
 static nokprobe_inline int fetch_store_strlen_user(unsigned long addr)
@@ -57,14 +56,20 @@ static nokprobe_inline int fetch_store_strlen_user(unsigned long addr)
 }
 
 /*
- * @loc: where the string may go, with how much room; becomes where it is.
+ * For what can't be read a 0 byte is stored, which isn't counted in the length:
+ * perf script doesn't look at that, and would print the string that comes next.
+ *
+ * @loc: where the string may go, with how much room, at least one byte; becomes
+ *	where it is
  * @size: with the 0 byte, or -errno
- * Return: @size
+ * Return: bytes used
  */
-static int end_string(u32 *loc, long size)
+static int end_string(u32 *loc, void *base, long size)
 {
+	if (size <= 0)
+		*(char *)get_loc_data(loc, base) = '\0';
 	*loc = make_data_loc(max(size, 0L), get_loc_offs(*loc));
-	return size;
+	return max(size, 1L);
 }
 
 static nokprobe_inline int fetch_store_string(unsigned long addr, void *dest,
@@ -75,7 +80,8 @@ static nokprobe_inline int fetch_store_string(unsigned long addr, void *dest,
 
 	if (!room)
 		return -ENOMEM;
-	return end_string(dest, uprobe_read_user_string(text,
+	return end_string(dest, base,
+			  uprobe_read_user_string(text,
 					(const char __user *)addr, room));
 }
 
@@ -87,19 +93,16 @@ static nokprobe_inline int fetch_store_string_user(unsigned long addr,
 
 /*
  * $comm and \"text": strings of the kernel's. The library lets only the type
- * string follow them, so there is no further step. @dest NULL: the length.
+ * string follow them, so there is no further step.
  */
 static int store_text(const char *text, void *dest, void *base)
 {
-	int room, len;
+	int room = get_loc_len(*(u32 *)dest), len;
 
-	if (!dest)
-		return strnlen(text, MAX_STRING_SIZE) + 1;
-	room = get_loc_len(*(u32 *)dest);
 	if (!room)
 		return -ENOMEM;
 	len = strscpy(get_loc_data(dest, base), text, room);
-	return end_string(dest, len < 0 ? room : len + 1);
+	return end_string(dest, base, len < 0 ? room : len + 1);
 }
 
 /* A word of ours, 64 bits wide whatever the width of a long. */
@@ -170,9 +173,46 @@ static int process_fetch_insn(struct fetch_insn *code, void *rec, void *edata,
 }
 
 /*
- * The lengths of strings are measured first and may have changed when they
- * are copied: the copy never exceeds what was reserved. All bytes are set,
- * none is left from an earlier record, even if a fetch fails.
+ * A string, or an array of them, couldn't be reached: a pointer on the way can't be
+ * read. The strings of an array that come before it are there; @loc of the next
+ * one still says how much room there was, and those after it are 0.
+ *
+ * Return: bytes used
+ */
+static int end_early(u32 *loc, unsigned int count, void *base)
+{
+	u32 *end = loc + max(count, 1U);
+	int start = get_loc_offs(*loc), used;
+
+	while (loc + 1 < end && loc[1])
+		loc++;
+	used = get_loc_offs(*loc) - start;
+	if (get_loc_len(*loc))
+		used += end_string(loc, base, -EFAULT);
+	while (++loc < end)
+		*loc = loc[-1];
+	return used;
+}
+
+/*
+ * Instead of the library's store_trace_args(), which doesn't know what it has stored
+ * of an argument that fails half-way. @loc: where its strings may go.
+ *
+ * Return: bytes used by its strings
+ */
+static int fetch_strings(struct trace_uprobe_hit *hit, struct probe_arg *arg,
+			 u32 loc, void *dest, void *base)
+{
+	int ret;
+
+	*(u32 *)dest = loc;
+	ret = process_fetch_insn(arg->code, hit->regs, hit, dest, base);
+	return ret < 0 ? end_early(dest, arg->count, base) : ret;
+}
+
+/*
+ * All bytes are set, none is left from an earlier record, even if a fetch fails.
+ * Strings go one behind the other, as far as there is room.
  *
  * Return: bytes used, or -E2BIG.
  */
@@ -180,14 +220,26 @@ static int fetch(struct trace_uprobe_hit *hit, void *buf, size_t room)
 {
 	struct trace_probe *tp = &hit->tu->tp;
 	int head = trace_uprobe_head_size(hit->tu->kind);
-	int size = tp->size + __get_data_size(tp, hit->regs, hit);
+	int size = tp->size, limit = RECORD_MAX - head;
+	void *base = buf - head;
+	struct probe_arg *arg;
 
-	size = min(size, RECORD_MAX - head);
 	if (size > room)
 		return -E2BIG;
+	limit = min_t(size_t, limit, room);
 	memset(buf, 0, size);
-	store_trace_args(buf, tp, hit->regs, hit, head, size - tp->size);
-	return size;
+	for (arg = tp->args; arg < tp->args + tp->nr_args; arg++) {
+		if (unlikely(arg->dynamic))
+			size += fetch_strings(hit, arg,
+					      make_data_loc(limit - size,
+							    head + size),
+					      buf + arg->offset, base);
+		else
+			process_fetch_insn(arg->code, hit->regs, hit,
+					   buf + arg->offset, base);
+	}
+	/* perhaps something was cut that a larger buffer has room for */
+	return size == room && room < RECORD_MAX - head ? -E2BIG : size;
 }
 
 /**

@@ -3,7 +3,8 @@
  * What do uprobe events record of a call? A program for the tests of events.
  * usage: calls_with_strings CALLS [LENGTH]
  * work(I, "hello") for each I below CALLS returns I + 5; descend(4) calls itself three times; show() gets 64
- * strings of LENGTH characters, default 3; ignore() gets the address of "ELF" in pages that nobody has touched.
+ * strings of LENGTH characters, default 3; ignore() gets the address of "ELF" in pages that nobody has touched;
+ * lack() gets a null pointer, an array of strings with one in the middle, and one whose end isn't mapped.
  * Prints its process id and address of work.
  */
 #include <stdio.h>
@@ -20,6 +21,7 @@ int work(int number, const char *text);
 int descend(int depth);
 int show(char **strings);
 void ignore(const char *text);
+void lack(void **nothing, const char **some, const char **cut);
 
 NOINLINE int work(int number, const char *text)
 {
@@ -50,6 +52,26 @@ NOINLINE void ignore(const char *text)
 	KEEP;
 }
 
+NOINLINE void lack(void **nothing, const char **some, const char **cut)
+{
+	(void)nothing;
+	(void)some;
+	(void)cut;
+	KEEP;
+}
+
+/* Of three pointers the last one would lie in a page that can't be read. */
+static const char **cut_array(void)
+{
+	char *start = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const char **strings = (const char **)(start + 4096) - 2;
+
+	mprotect(start + 4096, 4096, PROT_NONE);
+	strings[0] = "first";
+	strings[1] = "second";
+	return strings;
+}
+
 static const char *untouched(void)
 {
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -63,7 +85,9 @@ int main(int argc, char **argv)
 {
 	int i, calls = argc > 1 ? atoi(argv[1]) : 1;
 	size_t length = argc > 2 ? strtoul(argv[2], NULL, 10) : 3;
+	const char *some[] = { "one", NULL, "three" };
 	char *text = malloc(length + 1), *strings[64];
+	void *nothing = NULL;
 	long sum = 0;
 
 	memset(text, 'x', length);
@@ -74,6 +98,7 @@ int main(int argc, char **argv)
 		sum += work(i, "hello");
 	sum += descend(4) + show(strings);
 	ignore(untouched());
+	lack(&nothing, some, cut_array());
 	printf("%d %p\n", getpid(), (void *)work);
 	return sum == -1;
 }
