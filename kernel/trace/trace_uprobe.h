@@ -214,6 +214,15 @@ struct trace_uprobe_return_record {
 	unsigned long		ret_ip;
 };
 
+/*
+ * What a record says of interrupts and preemption, as tracing_gen_ctx(): it is
+ * about user code, not about the trap, or the task context after it, in which the
+ * record is written.
+ */
+#define TRACE_UPROBE_USER_CTX						\
+	(IS_ENABLED(CONFIG_TRACE_IRQFLAGS_SUPPORT) ?			\
+	 0 : TRACE_FLAG_IRQS_NOSUPPORT << 16)
+
 static inline int trace_uprobe_head_size(enum trace_uprobe_kind kind)
 {
 	return kind == TRACE_UPROBE_RETURN ?

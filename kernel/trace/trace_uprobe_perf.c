@@ -341,7 +341,10 @@ static struct record make_record(struct trace_uprobe_hit *hit)
 	return record;
 }
 
-/* The way of all trace events, for whatever perf has to offer. */
+/*
+ * The way of all trace events, for whatever perf has to offer. perf_tp_event()
+ * writes into the record what is true of preemption here.
+ */
 static void submit(const struct record *record, struct pt_regs *regs,
 		   struct hlist_head *head)
 {
@@ -499,7 +502,8 @@ static bool submit_simply(const struct record *record, struct pt_regs *regs,
 	guard(irqsave)();
 	if (!all_are_simple(head))
 		return false;
-	perf_trace_buf_update(record->data, record->type);
+	tracing_generic_entry_update(record->data, record->type,
+				     TRACE_UPROBE_USER_CTX);
 	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
 		if (event->hw.state & PERF_HES_STOPPED)
 			continue;

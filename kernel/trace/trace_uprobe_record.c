@@ -262,6 +262,16 @@ void trace_uprobe_fill_head(const struct trace_uprobe_hit *hit, void *record)
 
 /* ---- ftrace ------------------------------------------------------------- */
 
+/* trace_event_buffer_reserve() has set what is true of the kernel here. */
+static void set_context(struct trace_event_buffer *buffer)
+{
+	struct trace_entry *entry = buffer->entry;
+
+	buffer->trace_ctx = TRACE_UPROBE_USER_CTX;
+	entry->flags = TRACE_UPROBE_USER_CTX >> 16;
+	entry->preempt_count = 0;
+}
+
 static void record_in_file(struct trace_uprobe_hit *hit,
 			   struct trace_event_file *file)
 {
@@ -274,16 +284,13 @@ static void record_in_file(struct trace_uprobe_hit *hit,
 	record = trace_event_buffer_reserve(&buffer, file, head + hit->size);
 	if (!record)
 		return;
+	set_context(&buffer);
 	trace_uprobe_fill_head(hit, record);
 	memcpy(record + head, hit->args, hit->size);
 	trace_event_buffer_commit(&buffer);
 }
 
-/*
- * Each instance in which the event is on. Preemption is off not only to keep
- * the list: trace_event_buffer_reserve() takes one level off the count that
- * it records, expecting to be called from a tracepoint.
- */
+/* Each instance in which the event is on. Preemption is off to keep the list. */
 static void record_in_files(struct trace_uprobe_hit *hit)
 {
 	struct event_file_link *link;
