@@ -140,6 +140,8 @@ struct trace_uprobe_counts {
  * @counts: what happened so far
  * @unsettled: in a list since it was switched off, until
  *	trace_uprobe_settle_all(). event_mutex.
+ * @is_picked: the command that is about to remove it names its place, else it
+ *	means the event. event_mutex.
  * @rcu: frees a local event
  * @perf_lists: what perf has left to be freed with a local event
  * @tp: the library's part: fields, and the event, which may have several
@@ -160,6 +162,7 @@ struct trace_uprobe {
 	struct uprobe				*uprobe;
 	struct trace_uprobe_counts __percpu	*counts;
 	struct list_head			unsettled;
+	bool					is_picked;
 	struct rcu_head				rcu;
 	struct hlist_head __percpu		*perf_lists;
 	struct trace_probe			tp;

@@ -313,13 +313,26 @@ static void retire(struct trace_uprobe *tu)
 	trace_uprobe_free(tu);
 }
 
-/* ops->free: -EBUSY while the whole event would go and somebody uses it. */
+static bool is_used(struct trace_uprobe *tu)
+{
+	return trace_probe_is_enabled(&tu->tp) ||
+	       trace_event_dyn_busy(trace_uprobe_call(tu));
+}
+
+/*
+ * ops->free: -EBUSY while the whole event would go and somebody uses it. It is
+ * called for one probe after the other: the first of them has to say so.
+ */
 static int remove_event(struct dyn_event *ev)
 {
 	struct trace_uprobe *tu = trace_uprobe_of_devent(ev);
+	bool is_picked = tu->is_picked;
 	int ret;
 
 	lockdep_assert_held(&event_mutex);
+	tu->is_picked = false;
+	if (!is_picked && is_used(tu))
+		return -EBUSY;
 	if (trace_probe_has_sibling(&tu->tp)) {
 		trace_uprobe_uninstall(tu);
 		trace_uprobe_settle(tu);
@@ -356,7 +369,8 @@ static bool matches_place(const struct trace_uprobe *tu, const char *text)
 
 /*
  * ops->match: which probes does "-:GRP/EVENT [PLACE [ARG ...]]" mean? An
- * empty event is every event of the group.
+ * empty event is every event of the group. remove_event() is called next for
+ * each that matches, and has to know what was meant.
  */
 static bool matches(const char *system, const char *event, int argc,
 		    const char **argv, struct dyn_event *ev)
@@ -367,9 +381,10 @@ static bool matches(const char *system, const char *event, int argc,
 		return false;
 	if (system && strcmp(system, trace_probe_group_name(&tu->tp)))
 		return false;
-	return !argc || (matches_place(tu, argv[0]) &&
-			 trace_probe_match_command_args(&tu->tp, argc - 1,
-							argv + 1));
+	tu->is_picked = argc && matches_place(tu, argv[0]) &&
+			trace_probe_match_command_args(&tu->tp, argc - 1,
+						       argv + 1);
+	return !argc || tu->is_picked;
 }
 
 /**
