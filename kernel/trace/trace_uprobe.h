@@ -127,13 +127,25 @@ struct trace_uprobe_counts {
 };
 
 /**
+ * struct trace_uprobe_name - the path of a probe's file
+ * @former: of a probe that has left the event, see hand_on_name(); or NULL.
+ *	event_mutex.
+ * @text: as it was typed
+ */
+struct trace_uprobe_name {
+	struct trace_uprobe_name	*former;
+	char				text[];
+};
+
+/**
  * struct trace_uprobe - one probe of an event: what one command made
  * @devent: in the list of dynamic events. event_mutex. Not in the list while
  *	it belongs to a perf event that gave path and offset (local event).
  * @consumer: what the core calls; registered while @uprobe is set
  * @kind: entry or return; the same for all probes of an event
  * @path: the file; holds it for the whole life
- * @filename: the path as it was typed, for listings. Owned.
+ * @name: its path, for listings and bpf_get_uprobe_info(), and the paths of probes
+ *	that were there before. Owned.
  * @offset: where in the file
  * @ref_ctr_offset: semaphore in the file, 0 for none
  * @uprobe: the core's object while the event is on, else NULL. event_mutex.
@@ -156,7 +168,7 @@ struct trace_uprobe {
 	struct uprobe_consumer			consumer;
 	enum trace_uprobe_kind			kind;
 	struct path				path;
-	char					*filename;
+	struct trace_uprobe_name		*name;
 	unsigned long				offset;
 	unsigned long				ref_ctr_offset;
 	struct uprobe				*uprobe;

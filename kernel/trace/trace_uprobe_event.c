@@ -61,6 +61,49 @@ struct trace_uprobe *trace_uprobe_make(const char *group, const char *event,
 	return tu;
 }
 
+static struct trace_uprobe_name *make_name(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct trace_uprobe_name *name;
+
+	name = kmalloc(struct_size(name, text, size), GFP_KERNEL);
+	if (!name)
+		return NULL;
+	name->former = NULL;
+	memcpy(name->text, text, size);
+	return name;
+}
+
+static void free_names(struct trace_uprobe_name *name)
+{
+	struct trace_uprobe_name *former;
+
+	for (; name; name = former) {
+		former = name->former;
+		kfree(name);
+	}
+}
+
+/*
+ * A name that bpf_get_uprobe_info() has given away lives as long as a perf event is
+ * open on the event, and so does the event.
+ */
+static void hand_on_name(struct trace_uprobe *tu)
+{
+	struct trace_uprobe_name **end;
+	struct trace_uprobe *heir;
+
+	if (!trace_uprobe_call(tu)->perf_refcount)
+		return;
+	for_each_probe_of(heir, &tu->tp)
+		if (heir != tu)
+			break;
+	for (end = &heir->name->former; *end; end = &(*end)->former)
+		;
+	*end = tu->name;
+	tu->name = NULL;
+}
+
 /**
  * trace_uprobe_free - free a probe, and its event if that has no other
  * @tu: the probe, not registered with the core, and unpublished
@@ -73,7 +116,7 @@ void trace_uprobe_free(struct trace_uprobe *tu)
 	path_put(&tu->path);
 	trace_probe_cleanup(&tu->tp);
 	free_percpu(tu->counts);
-	kfree(tu->filename);
+	free_names(tu->name);
 	kfree(tu);
 }
 
@@ -103,8 +146,8 @@ int trace_uprobe_open_file(struct trace_uprobe *tu, const char *filename,
 		return -EINVAL;
 	*error = -1;
 	tu->offset = offset;
-	tu->filename = kstrdup(filename, GFP_KERNEL);
-	return tu->filename ? 0 : -ENOMEM;
+	tu->name = make_name(filename);
+	return tu->name ? 0 : -ENOMEM;
 }
 
 /**
@@ -336,6 +379,7 @@ static int remove_event(struct dyn_event *ev)
 	if (trace_probe_has_sibling(&tu->tp)) {
 		trace_uprobe_uninstall(tu);
 		trace_uprobe_settle(tu);
+		hand_on_name(tu);
 	} else {
 		trace_uprobe_settle(tu);
 		if (trace_event_dyn_busy(trace_uprobe_call(tu)))
@@ -359,7 +403,7 @@ static bool matches_place(const struct trace_uprobe *tu, const char *text)
 	bool same;
 
 	same = !trace_uprobe_parse_place(text, &place) &&
-	       !strcmp(place.filename, tu->filename) &&
+	       !strcmp(place.filename, tu->name->text) &&
 	       place.offset == tu->offset &&
 	       place.ref_ctr_offset == tu->ref_ctr_offset &&
 	       (!place.is_return || tu->kind == TRACE_UPROBE_RETURN);
@@ -428,7 +472,7 @@ void trace_uprobe_show(struct seq_file *m, struct trace_uprobe *tu)
 
 	seq_printf(m, "%c:%s/%s ", tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p',
 		   trace_probe_group_name(&tu->tp), trace_probe_name(&tu->tp));
-	seq_printf(m, "%s:0x%0*lx", tu->filename, 2 * (int)sizeof(long),
+	seq_printf(m, "%s:0x%0*lx", tu->name->text, 2 * (int)sizeof(long),
 		   tu->offset);
 	if (tu->ref_ctr_offset)
 		seq_printf(m, "(0x%lx)", tu->ref_ctr_offset);

@@ -633,19 +633,23 @@ void destroy_local_trace_uprobe(struct trace_event_call *event_call)
  * @probe_addr: set to 0: there is no single address
  * @perf_type_tracepoint: opened by number; makes no difference here
  *
- * Of an event with several probes it names the oldest.
+ * Of an event with several probes it names the oldest. That may be removed; its
+ * name stays: see hand_on_name().
  *
+ * Context: may sleep; takes event_mutex.
  * Return: 0 or -EINVAL.
  */
 int bpf_get_uprobe_info(const struct perf_event *event, u32 *fd_type,
 			const char **filename, u64 *probe_offset,
 			u64 *probe_addr, bool perf_type_tracepoint)
 {
-	const struct trace_uprobe *tu = trace_uprobe_of_call(event->tp_event);
+	const struct trace_uprobe *tu;
 
+	guard(mutex)(&event_mutex);
+	tu = trace_uprobe_of_call(event->tp_event);
 	if (!tu)
 		return -EINVAL;
-	*filename = tu->filename;
+	*filename = tu->name->text;
 	*probe_offset = tu->offset;
 	*probe_addr = 0;
 	*fd_type = tu->kind == TRACE_UPROBE_RETURN ? BPF_FD_TYPE_URETPROBE :

@@ -35,7 +35,7 @@ static void explain(struct trace_uprobe *tu, const char *why)
 	line = kasprintf(GFP_KERNEL, "%c:%s/%s %s:0x%lx",
 			 tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p',
 			 trace_probe_group_name(&tu->tp), trace_probe_name(&tu->tp),
-			 tu->filename, tu->offset);
+			 tu->name->text, tu->offset);
 	if (!line)
 		return;
 	column = strrchr(line, ':') + 1 - line;
