@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A BPF link on many places of a file, with a program that does nothing: the headers of Debian 12 are older than it.
+ * And what BPF says of a perf event.
  */
 #ifndef UPROBES_BPF_LINK_H
 #define UPROBES_BPF_LINK_H
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #define BPF_PROG_LOAD			5
+#define BPF_TASK_FD_QUERY		20
 #define BPF_LINK_CREATE			28
 #define BPF_PROG_TYPE_KPROBE		2
 #define BPF_TRACE_UPROBE_MULTI		48
@@ -28,6 +30,13 @@ struct link_attr {
 	uint32_t program, unused, attach_type, flags;
 	uint64_t path, offsets, semaphores, cookies;
 	uint32_t count, multi_flags, pid, padding;
+};
+
+struct query_attr {
+	uint32_t pid, fd, flags, len;
+	uint64_t name;
+	uint32_t program, fd_type;
+	uint64_t offset, address;
 };
 
 /* r0 = 0; exit. Returns a descriptor, or -1 and errno. */
@@ -58,6 +67,14 @@ static inline int link_places(int program, const char *path, const uint64_t *off
 	};
 
 	return syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+}
+
+/* The file that the uprobe of a perf event of this process is in. Returns 0, or -1 and errno. */
+static inline int query_name(int fd, char *name, uint32_t len)
+{
+	struct query_attr attr = { .pid = getpid(), .fd = fd, .len = len, .name = (unsigned long)name };
+
+	return syscall(SYS_bpf, BPF_TASK_FD_QUERY, &attr, sizeof(attr));
 }
 
 #endif /* UPROBES_BPF_LINK_H */

@@ -4,13 +4,15 @@
  *
  * A file server (FUSE) withholds the page that a probe lies in, while the probe is registered, or while a process
  * that maps the file brings its sites in line, or a function is about to return there; a program reads such a page
- * of itself, or drops it; and a program withholds the page of an argument (userfaultfd) at a hit. Meanwhile others fork, register and unregister elsewhere, define and remove events: all of that has to end
- * while the page is still withheld. Whoever wanted the page gets it in the end, and then every call is counted.
+ * of itself, or drops it; and a program withholds the page of an argument (userfaultfd) at a hit, or the one to which
+ * BPF copies the name of a file. Meanwhile others fork, register and unregister elsewhere, define and remove events:
+ * all of that has to end while the page is still withheld. Whoever wanted the page gets it in the end, and then every call is counted.
  *
  * No time is measured: a watchdog that ends the waiting is what fails.
  *
  * Seen to fail when the page was waited for under event_mutex, or a walk waited for an mmap_lock under which somebody
- * waited for the page: nobody else registered or unregistered meanwhile. On stock forks wait, too.
+ * waited for the page: nobody else registered or unregistered meanwhile. When the name went with its probe, what was
+ * copied was no name any more. On stock forks wait, too.
  */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
@@ -20,6 +22,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "bpf_link.h"
 #include "fuse_server.h"
 
 #define NR_FORKS	200
@@ -531,6 +534,53 @@ static void waiting_thread_can_be_killed(void)
 	disable("string");
 }
 
+/* ---- a name ------------------------------------------------------------- */
+
+static int named_fd;
+
+/* Of an event that a command has made, with a BPF program. */
+static int open_named(const char *event)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr) };
+	char path[128], *id;
+	int fd;
+
+	snprintf(path, sizeof(path), TRACING "events/t/%s/id", event);
+	id = read_file(path, NULL);
+	attr.config = atoi(id);
+	free(id);
+	fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	must(fd >= 0 && !ioctl(fd, PERF_EVENT_IOC_SET_BPF, load_empty_program()));
+	return fd;
+}
+
+static void ask_for_name(void)
+{
+	must(!query_name(named_fd, missing, PAGE));
+}
+
+/* The probe that is named goes while its name is copied. */
+static void name_outlives_its_probe(void)
+{
+	struct place place = place_of((const void *)takes_string);
+	struct activity asking;
+
+	define('p', "named", (const void *)takes_string, "");
+	define('p', "named", (const void *)elsewhere, "");
+	named_fd = open_named("named");
+	withhold_argument();
+	begin(&asking, ask_for_name);
+	wait_for_fault();
+	must(!command("-:t/named %s:0x%lx", place.path, place.offset));
+	release_argument();
+	end(&asking);
+	check(!strcmp(missing, place.path), "name_outlives_its_probe");
+	must(!query_name(named_fd, missing, PAGE));
+	check(!strcmp(missing, place.path), "the_next_probe_has_its_name");
+	close(named_fd);
+	close(fault_fd);
+}
+
 int main(void)
 {
 	fuse_start();
@@ -545,6 +595,7 @@ int main(void)
 	return_stalls_nobody();
 	argument_stalls_nobody();
 	waiting_thread_can_be_killed();
+	name_outlives_its_probe();
 	remove_all();
 	fuse_stop();
 	return finish();
