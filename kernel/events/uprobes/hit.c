@@ -145,9 +145,11 @@ static struct uprobe_site *settle(unsigned long vaddr, struct pt_regs *regs)
 
 	if (uprobe_is_dirty(mm))
 		uprobe_sync(mm);
-	/* killed meanwhile: it won't get there */
-	if (mmap_read_lock_killable(mm))
+	/* killed meanwhile: it won't get there, but a core dump shows where it is */
+	if (mmap_read_lock_killable(mm)) {
+		instruction_pointer_set(regs, vaddr);
 		return NULL;
+	}
 	site = uprobe_site_get(mm, vaddr);
 	own = !site && is_breakpoint(mm, regs);
 	mmap_read_unlock(mm);

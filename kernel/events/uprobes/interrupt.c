@@ -100,7 +100,8 @@ unsigned long uprobe_task_ip(struct task_struct *task, unsigned long ip)
 	space = smp_load_acquire(&mm->uprobes_state.space);
 	if (space)
 		origin = uprobe_slot_origin(space, ip, &vaddr);
-	mmput(mm);
+	/* the caller holds locks of the task */
+	mmput_async(mm);
 	return origin ?: ip;
 }
 

@@ -393,7 +393,6 @@ static void give_up(struct uprobe_site *site, int err)
 	/* who shares the mm may be able to */
 	if (err == -EINTR) {
 		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
-		uprobe_flag_threads(mm);
 		return;
 	}
 	/* after fork only sites are looked at, and nobody would fill the place */
@@ -565,11 +564,8 @@ void uprobe_sync(struct mm_struct *mm)
 	bool again = false;
 
 	do {
-		if (mmap_write_lock_killable(mm)) {
-			/* who shares the mm may be able to */
-			uprobe_flag_threads(mm);
+		if (mmap_write_lock_killable(mm))
 			return;
-		}
 		absent = sync(mm, unreadable, again);
 		again = true;
 		end_dirty(mm);

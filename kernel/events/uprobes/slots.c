@@ -336,7 +336,7 @@ static unsigned long find_hole(struct mm_struct *mm, unsigned long vaddr,
 	mmap_assert_write_locked(mm);
 	/* operands far away say where it must end, to the byte */
 	high = ((high + 1) & PAGE_MASK) - 1;
-	below = min((vaddr & PAGE_MASK) - 1, high);
+	below = min(max(vaddr & PAGE_MASK, 1UL) - 1, high);
 	low = PAGE_ALIGN(low);
 	if (low < below && !mas_empty_area_rev(&vmi.mas, low, below, len))
 		return vmi.mas.last + 1 - len;

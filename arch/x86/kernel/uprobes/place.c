@@ -72,6 +72,8 @@ int arch_uprobe_slot_range(const struct mm_struct *mm,
 	above = REACH + min(distance, 0LL);
 	if ((s64)(vaddr - bottom) > below)
 		*low = vaddr - below;
+	if (above < 0 && vaddr < -above)
+		return -ERANGE;
 	if ((s64)(top - vaddr) > above)
 		*high = vaddr + above;
 	return *low < *high ? 0 : -ERANGE;

@@ -16,7 +16,7 @@
 #define LEN		6
 #define NR_SCATTERED	100
 
-/* mov disp(%rip),%eax; ret. One page for each distance, and one where a call comes before: call *%rax; mov; ret. */
+/* mov disp(%rip),%eax; ret. One page for each distance, and one where a call comes before: call *%rdi; mov; ret. */
 static const int distances[] = { INT32_MIN, INT32_MIN + 0x345, INT32_MIN + 0xfffffe, INT32_MAX & ~3, 0x7f123450, 0x1000000 };
 
 #define PLACE(i)	((i) * PAGE + AT)
@@ -38,7 +38,7 @@ static void make_file(void)
 
 	for (i = 0; i < ARRAY_SIZE(distances); i++)
 		put_mov(text + PLACE(i), distances[i]);
-	/* push %rbx keeps the stack aligned; what is called returns to the mov, whose ret finds the word behind pop */
+	/* what is called returns to the mov */
 	memcpy(text + CALLS - 2, "\xff\xd7", 2);
 	put_mov(text + CALLS, INT32_MIN);
 	must(fd >= 0 && write(fd, text, NR_PAGES * PAGE) == (ssize_t)(NR_PAGES * PAGE));
