@@ -100,7 +100,8 @@ struct page *uprobe_page_get(struct mm_struct *mm, unsigned long vaddr,
  *
  * Context: mmap_lock of @mm is held. May sleep.
  * Return: how many bytes could be read, 1 at the least, or -errno; -EAGAIN if
- * not even the first page is at hand.
+ * not even the first page is at hand; -EINTR if the caller was killed meanwhile,
+ * which says nothing about the second page.
  */
 int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
 		     size_t len, unsigned long *absent)
@@ -117,7 +118,8 @@ int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
 		if (absent && page == ERR_PTR(-EAGAIN))
 			*absent = at;
 		if (IS_ERR(page))
-			return done ? done : PTR_ERR(page);
+			return done && page != ERR_PTR(-EINTR) ?
+			       done : PTR_ERR(page);
 		memcpy_from_page(buf + done, page, offset_in_page(at), n);
 		put_page(page);
 		done += n;

@@ -390,7 +390,7 @@ static void give_up(struct uprobe_site *site, int err)
 	/* uprobe_sync() comes back */
 	if (err == -EAGAIN)
 		return;
-	/* who shares the mm may be able to */
+	/* who shares the mm may be able to: leave_to_others() */
 	if (err == -EINTR) {
 		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
 		return;
@@ -415,8 +415,10 @@ static void renew_site(struct uprobe_site *site)
 	uprobe_slot_check(site);
 	/* a debugger may have written, and written back */
 	WRITE_ONCE(site->text, uprobe_text_of(site));
-	if (uprobe_text_read(mm, site->vaddr, &byte, 1, NULL) != 1 ||
-	    byte == UPROBE_BREAKPOINT)
+	err = uprobe_text_read(mm, site->vaddr, &byte, 1, NULL);
+	if (err == -EINTR)
+		give_up(site, err);
+	if (err != 1 || byte == UPROBE_BREAKPOINT)
 		return;
 	/*
 	 * madvise() and truncation have taken the copied page away, and what a
@@ -551,6 +553,18 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 	return space->absent_end ? space->absent : 0;
 }
 
+/*
+ * If the thread is being killed, its process is, but perhaps not all who have the
+ * address space. do_exit() takes a thread out of signal::live before
+ * exit_mm() takes it out of mm_users.
+ */
+static void leave_to_others(struct mm_struct *mm)
+{
+	if (fatal_signal_pending(current) && uprobe_is_dirty(mm) &&
+	    atomic_read(&mm->mm_users) > atomic_read(&current->signal->live))
+		uprobe_flag_threads(mm);
+}
+
 /**
  * uprobe_sync - bring sites and counters in line with the mappings
  * @mm: the current task's
@@ -565,15 +579,16 @@ void uprobe_sync(struct mm_struct *mm)
 
 	do {
 		if (mmap_write_lock_killable(mm))
-			return;
+			break;
 		absent = sync(mm, unreadable, again);
 		again = true;
 		end_dirty(mm);
 		mmap_write_unlock(mm);
 		if (!absent)
-			return;
+			break;
 		unreadable = absent;
 		if (uprobe_wait_for_page(absent) && ++waits < UPROBE_MAX_WAITS)
 			unreadable = 0;
 	} while (!fatal_signal_pending(current));
+	leave_to_others(mm);
 }

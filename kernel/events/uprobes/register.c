@@ -461,9 +461,8 @@ void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma)
 
 	err = uprobe_site_install(uprobe, vma, vaddr);
 	if (err && mm == current->mm && fatal_signal_pending(current)) {
-		/* it can't read, and won't come by; who shares the mm may */
+		/* it can't read, and won't come by: uprobe_sync() leaves it to others */
 		uprobe_mark(mm, vaddr, vaddr + 1);
-		uprobe_flag_threads(mm);
 		return;
 	}
 	if (err) {

@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <sched.h>
 #include <setjmp.h>
 
 #include "code_file.h"
@@ -211,6 +212,34 @@ static void dropped_pages_are_probed_again(void)
 	munmap(code, CODE_PAGES * PAGE);
 }
 
+static int drop_pages(void *code)
+{
+	for (;;)
+		madvise(code, CODE_PAGES * PAGE, MADV_DONTNEED);
+}
+
+/* What the child owes to the text when it is killed is left to the parent, in another process. */
+static void pages_dropped_by_the_killed_are_probed_again(void)
+{
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	char *code = map_all();
+	int i, pid, sum = 0;
+
+	probe_file();
+	for (i = 0; i < 100; i++) {
+		pid = clone(drop_pages, stack + sizeof(stack), CLONE_VM | SIGCHLD, code);
+		must(pid > 0);
+		usleep(1000 + i * 37);
+		must(!kill(pid, SIGKILL) && waitpid(pid, NULL, 0) == pid);
+		sum += call_all(code);
+	}
+	disable_all();
+	equal(sum, 100 * ALL_SUM, "pages_dropped_by_the_killed_compute_the_same");
+	equal(all_entries(), 500, "pages_dropped_by_the_killed_are_probed_again");
+	remove_all();
+	munmap(code, CODE_PAGES * PAGE);
+}
+
 static void only_text_is_probed(void)
 {
 	char *code, *data, *shared, *own;
@@ -333,6 +362,7 @@ int main(void)
 	writable_text_is_the_process_own();
 	what_comes_in_its_place_is_not_probed();
 	dropped_pages_are_probed_again();
+	pages_dropped_by_the_killed_are_probed_again();
 	only_text_is_probed();
 	truncated_text_faults_as_ever();
 	libraries_come_and_go();
