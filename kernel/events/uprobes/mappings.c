@@ -56,29 +56,39 @@ bool uprobe_vma_is_executed(const struct vm_area_struct *vma)
 
 /* ---- the range that changed --------------------------------------------- */
 
+/* Is it on its way out, with all its threads or alone? */
+static bool is_leaving(struct task_struct *t)
+{
+	return (t->flags & PF_EXITING) ||
+	       (READ_ONCE(t->signal->flags) & SIGNAL_GROUP_EXIT);
+}
+
 /*
  * Somebody who will return to user mode has to do the work: the task itself,
  * or, for a change that came from outside (truncation, an io_uring worker), the
- * task that owns the mm. Without CONFIG_MEMCG nobody is known to do so, and the
- * work waits for the next change.
+ * task that owns the mm, or if nobody is known who does, all of them.
  */
 static void send_word(struct mm_struct *mm)
 {
 	struct task_struct *t = current;
 
-	rcu_read_lock();
-	if (t->mm != mm || (t->flags & (PF_KTHREAD | PF_USER_WORKER)))
-		t = NULL;
-#ifdef CONFIG_MEMCG
-	if (!t)
-		t = rcu_dereference(mm->owner);
-#endif
-	if (t && READ_ONCE(t->mm) == mm) {
-		set_tsk_thread_flag(t, TIF_UPROBE);
-		if (t != current)
-			kick_process(t);
+	if (t->mm == mm && !(t->flags & (PF_KTHREAD | PF_USER_WORKER))) {
+		set_thread_flag(TIF_UPROBE);
+		return;
 	}
-	rcu_read_unlock();
+	/* exit_mmap() */
+	if (!atomic_read(&mm->mm_users))
+		return;
+	guard(rcu)();
+#ifdef CONFIG_MEMCG
+	t = rcu_dereference(mm->owner);
+	if (t && READ_ONCE(t->mm) == mm && !is_leaving(t)) {
+		set_tsk_thread_flag(t, TIF_UPROBE);
+		kick_process(t);
+		return;
+	}
+#endif
+	uprobe_flag_threads(mm);
 }
 
 static void widen(struct uprobes_state *state, unsigned long start,
@@ -176,10 +186,12 @@ bool uprobe_is_dirty(const struct mm_struct *mm)
 {
 	const struct uprobe_space *space = READ_ONCE(mm->uprobes_state.space);
 
+	/* in this order: pairs with retry_absent() */
+	if (space && (READ_ONCE(space->inherited) ||
+		      smp_load_acquire(&space->absent_end)))
+		return true;
 	/* pairs with end_dirty() */
-	return smp_load_acquire(&mm->uprobes_state.dirty_end) ||
-	       (space && (READ_ONCE(space->inherited) ||
-			  READ_ONCE(space->absent_end)));
+	return smp_load_acquire(&mm->uprobes_state.dirty_end);
 }
 
 static bool has_sites(struct uprobe_space *space, unsigned long start,
@@ -390,11 +402,9 @@ static void give_up(struct uprobe_site *site, int err)
 	/* uprobe_sync() comes back */
 	if (err == -EAGAIN)
 		return;
-	/* who shares the mm may be able to: leave_to_others() */
-	if (err == -EINTR) {
-		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
+	/* sync() leaves it to others */
+	if (err == -EINTR)
 		return;
-	}
 	/* after fork only sites are looked at, and nobody would fill the place */
 	if (site->uprobe && site->space->inherited)
 		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
@@ -415,10 +425,8 @@ static void renew_site(struct uprobe_site *site)
 	uprobe_slot_check(site);
 	/* a debugger may have written, and written back */
 	WRITE_ONCE(site->text, uprobe_text_of(site));
-	err = uprobe_text_read(mm, site->vaddr, &byte, 1, NULL);
-	if (err == -EINTR)
-		give_up(site, err);
-	if (err != 1 || byte == UPROBE_BREAKPOINT)
+	if (uprobe_text_read(mm, site->vaddr, &byte, 1, NULL) != 1 ||
+	    byte == UPROBE_BREAKPOINT)
 		return;
 	/*
 	 * madvise() and truncation have taken the copied page away, and what a
@@ -511,14 +519,18 @@ static void tidy_up(struct uprobe_space *space)
 		queue_delayed_work(system_unbound_wq, &space->tidy, TIDY_DELAY);
 }
 
-/* What had to wait for a page is tried again. */
+/* What had to wait for a page is tried again: it is dirty, and not just absent. */
 static void retry_absent(struct mm_struct *mm, struct uprobe_space *space)
 {
-	unsigned long start = space->absent_start, end = space->absent_end;
+	struct uprobes_state *state = &mm->uprobes_state;
 
-	WRITE_ONCE(space->absent_end, 0);
-	if (end)
-		sync_range(mm, start, end);
+	if (!space->absent_end)
+		return;
+	spin_lock(&state->lock);
+	widen(state, space->absent_start, space->absent_end);
+	spin_unlock(&state->lock);
+	/* pairs with uprobe_is_dirty() */
+	smp_store_release(&space->absent_end, 0);
 }
 
 /* Return: where a page is that has to come first, or 0. */
@@ -530,7 +542,7 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 
 	if (space && space->inherited) {
 		check_sites(space, 0, ULONG_MAX);
-		WRITE_ONCE(space->inherited, false);
+		WRITE_ONCE(space->inherited, fatal_signal_pending(current));
 	}
 	if (space) {
 		space->unreadable = unreadable;
@@ -538,15 +550,20 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 	}
 	while (take_dirty(mm, &start, &end)) {
 		sync_range(mm, start, end);
-		/* what it can't read any more is left to those who share the mm */
-		if (fatal_signal_pending(current))
+		/* who is being killed can't read: leave_to_others() */
+		if (fatal_signal_pending(current)) {
+			uprobe_mark(mm, start, end);
 			break;
+		}
 	}
 
 	space = mm->uprobes_state.space;
 	if (!space)
 		return 0;
 	uprobe_semaphores_retry(space, again);
+	/* nor write: whose sync() it is tries all of them */
+	if (fatal_signal_pending(current))
+		uprobe_mark_areas(mm);
 	if (RB_EMPTY_ROOT(&space->tree))
 		tidy_up(space);
 	space->unreadable = 0;
@@ -560,8 +577,10 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
  */
 static void leave_to_others(struct mm_struct *mm)
 {
-	if (fatal_signal_pending(current) && uprobe_is_dirty(mm) &&
-	    atomic_read(&mm->mm_users) > atomic_read(&current->signal->live))
+	int users = atomic_read(&mm->mm_users);
+
+	smp_rmb();
+	if (users > atomic_read(&current->signal->live) && uprobe_is_dirty(mm))
 		uprobe_flag_threads(mm);
 }
 
@@ -577,9 +596,8 @@ void uprobe_sync(struct mm_struct *mm)
 	unsigned int waits = 0;
 	bool again = false;
 
-	do {
-		if (mmap_write_lock_killable(mm))
-			break;
+	while (!fatal_signal_pending(current) &&
+	       !mmap_write_lock_killable(mm)) {
 		absent = sync(mm, unreadable, again);
 		again = true;
 		end_dirty(mm);
@@ -589,6 +607,7 @@ void uprobe_sync(struct mm_struct *mm)
 		unreadable = absent;
 		if (uprobe_wait_for_page(absent) && ++waits < UPROBE_MAX_WAITS)
 			unreadable = 0;
-	} while (!fatal_signal_pending(current));
-	leave_to_others(mm);
+	}
+	if (fatal_signal_pending(current))
+		leave_to_others(mm);
 }

@@ -214,8 +214,9 @@ static void dropped_pages_are_probed_again(void)
 
 static int drop_pages(void *code)
 {
-	for (;;)
-		madvise(code, CODE_PAGES * PAGE, MADV_DONTNEED);
+	while (!madvise(code, CODE_PAGES * PAGE, MADV_DONTNEED))
+		;
+	return 1;
 }
 
 /* What the child owes to the text when it is killed is left to the parent, in another process. */
