@@ -254,7 +254,6 @@ int uprobe_target_get(struct task_struct *task);
 void uprobe_target_put(struct task_struct *task);
 int uprobe_read_user(void *to, const void __user *from, size_t len);
 long uprobe_read_user_string(char *to, const char __user *from, long len);
-long uprobe_user_string_size(const char __user *from, long max);
 
 /* ---- hooks for mm, fork, exec, signals and entry code ------------------- */
 

@@ -8,7 +8,8 @@
  * frames. A thread that arrives at the return site with its stack pointer just
  * behind that word has returned; one that comes along with another stack
  * pointer (a loop whose head follows the call, say) has not. The stack itself
- * is never written: unwinders, debuggers and shadow stacks see what is there.
+ * isn't written: unwinders, debuggers and shadow stacks see what is there. (The
+ * exception are callers that can't have a return site: trampoline.c.)
  *
  *	stack address				calls, innermost first
  *	high  |  return word of a()  |		c: sp = &c's word
@@ -151,7 +152,8 @@ static bool is_left(const struct open_call *call, unsigned long sp,
 	if (call->pub.sp > sp || !same_stack(call->pub.sp, sp))
 		return false;
 	if (!uprobe_read_word(&word, call->pub.sp, user_64bit_mode(regs)) ||
-	    word != call->pub.ret_addr)
+	    (word != call->pub.ret_addr &&
+	     word != READ_ONCE(space->trampoline)))
 		return true;
 	if (READ_ONCE(space->wanders))
 		return false;
@@ -207,13 +209,30 @@ static int bury_dead(struct uprobe_thread *ut, const struct uprobe *uprobe,
 	return 0;
 }
 
-/* Calls may return at @vaddr, or -EAGAIN; with @may_wait other errors. */
-static int need_return_site(struct uprobe_site *entry, unsigned long vaddr,
-			    bool may_wait)
+/*
+ * The call will be seen to return, where it does or by the trampoline; or -EAGAIN;
+ * with @may_wait other errors.
+ */
+static int see_to_return(struct uprobe_site *entry, struct pt_regs *regs,
+			 struct uprobe_opening *opening, bool may_wait)
 {
-	if (may_wait)
-		return uprobe_site_make_return(entry, vaddr);
-	return uprobe_returns_are_seen(entry, vaddr) ? 0 : -EAGAIN;
+	int err;
+
+	if (opening->diverted ||
+	    uprobe_returns_are_seen(entry, opening->ret_addr))
+		return 0;
+	if (!may_wait)
+		return -EAGAIN;
+	if (!READ_ONCE(entry->wants_returns)) {
+		err = uprobe_site_make_return(entry, opening->ret_addr);
+		if (err != -ENXIO)
+			return err;
+	}
+	err = uprobe_divert(entry, regs, opening->sp, opening->ret_addr);
+	opening->diverted = !err;
+	if (err != -ENXIO)
+		return err;
+	return uprobe_site_make_return(entry, opening->ret_addr);
 }
 
 /*
@@ -254,13 +273,15 @@ prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
 	opening->missed = UPROBE_MISSED_FAULT;
 	if (!arch_uprobe_read_return(regs, &opening->sp, &opening->ret_addr))
 		return -EAGAIN;
+	opening->diverted = uprobe_is_diverted(entry->space, regs, opening->sp,
+					       &opening->ret_addr);
 	err = bury_dead(ut, uprobe, returned, opening, regs, may_wait);
 	if (err)
 		return err;
 	opening->missed = UPROBE_MISSED_DEPTH;
 	if (ut->nr_calls >= READ_ONCE(uprobe_max_depth))
 		return 0;
-	err = need_return_site(entry, opening->ret_addr, may_wait);
+	err = see_to_return(entry, regs, opening, may_wait);
 	opening->missed = err == -ENOMEM ? UPROBE_MISSED_MEMORY :
 					   UPROBE_MISSED_NO_SITE;
 	if (err)

@@ -78,6 +78,7 @@ void uprobe_peek(struct vm_area_struct *vma, unsigned long addr, void *buf,
 			*byte = site->byte;
 	}
 	spin_unlock(&space->tree_lock);
+	uprobe_hide_trampoline(space, addr, buf, len);
 }
 
 /* ---- writing ------------------------------------------------------------ */

@@ -312,7 +312,8 @@ static int gather_entry(struct arrival *a)
 	if (a->opening.missed >= 0)
 		return 0;
 	room = a->ut->pool->room >= READ_ONCE(a->entry->pouch_size);
-	if (room && uprobe_returns_are_seen(a->site, a->opening.ret_addr))
+	if (room && (a->opening.diverted ||
+		     uprobe_returns_are_seen(a->site, a->opening.ret_addr)))
 		return 0;
 	if (a->attempt != ATTEMPT_LAST)
 		return -ENOBUFS;
@@ -540,7 +541,8 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 
 	if (READ_ONCE(site->is_return) && ut->calls)
 		a.returned = uprobe_calls_returned(ut, site->vaddr, regs);
-	if (READ_ONCE(site->is_return) && !a.returned && ut->seeks)
+	if (READ_ONCE(site->is_return) && !a.returned &&
+	    uprobe_calls_are_sought(ut))
 		a.returned = uprobe_calls_fetch(ut, site->vaddr, regs);
 	ut->unread.nr_bad = 0;
 	do {

@@ -103,35 +103,6 @@ long uprobe_read_user_string(char *to, const char __user *from, long len)
 EXPORT_SYMBOL_GPL(uprobe_read_user_string);
 
 /**
- * uprobe_user_string_size - how long is a string of the program's?
- * @from: the string
- * @max: how far to look, in bytes
- *
- * Context: gather() of a consumer.
- * Return: bytes with the final 0, @max if there is none so far; 0 if it can't
- * be read, as for uprobe_read_user().
- */
-long uprobe_user_string_size(const char __user *from, long max)
-{
-	long done = 0;
-
-	while (done < max) {
-		long n = in_page(from + done, max - done);
-		long size = strnlen_user_nofault(from + done, n);
-
-		if (size <= 0) {
-			note((unsigned long)from + done, 1);
-			return 0;
-		}
-		if (size <= n)
-			return done + size;
-		done += n;
-	}
-	return max;
-}
-EXPORT_SYMBOL_GPL(uprobe_user_string_size);
-
-/**
  * uprobe_fault_in - fault in what a gather couldn't read
  * @ut: the current thread
  *

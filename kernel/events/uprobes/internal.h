@@ -14,6 +14,7 @@
  *	absent.c	what is put off, for want of a page
  *	semaphore.c	the SDT counters that say "somebody listens"
  *	slots.c		executable copies of displaced instructions
+ *	room.c		where they are mapped
  *	threads.c	where the threads of an address space stand
  *	strand.c	slots go, with threads in them
  *	trap.c		a thread arrives at a breakpoint
@@ -22,6 +23,7 @@
  *	gather.c	user memory for them, read without page faults
  *	call.c		entries that wait for their return
  *	foreign.c	those of other threads
+ *	trampoline.c	those whose callers can't have a breakpoint
  *	step.c		the displaced instruction under the trap flag
  *	interrupt.c	a thread is interrupted in a slot
  *	debugger.c	a debugger reads and writes where sites are
@@ -62,6 +64,7 @@
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/uprobes.h>
+#include <linux/xarray.h>
 
 /**
  * struct uprobe - one place in one file that has consumers
@@ -159,6 +162,11 @@ struct uprobe_left {
  * @proof_at: jiffies when the last one did
  * @proof_sp: and which one it was
  * @nr_return_sites: sites in return role. mmap_lock.
+ * @trampoline: address of the trampoline, 0 if it isn't mapped yet. Set under
+ *	mmap_lock, and never changed.
+ * @diverted: return words that it has replaced, by their addresses: trampoline.c
+ * @nr_diverted: how many. Lock of @diverted.
+ * @next_sweep: jiffies before which it isn't looked which of them can go
  * @inherited: filters must be asked about every site, since fork made them.
  *	mmap_lock.
  * @absent_start: first of the places that wait for a page (absent.c). mmap_lock.
@@ -186,6 +194,10 @@ struct uprobe_space {
 	struct list_head	semaphores;
 	unsigned int		nr_returners;
 	unsigned int		nr_return_sites;
+	unsigned long		trampoline;
+	struct xarray		diverted;
+	unsigned int		nr_diverted;
+	unsigned long		next_sweep;
 	bool			inherited;
 	bool			wanders;
 	struct uprobe_left	left[UPROBE_NR_LEFT];
@@ -339,6 +351,7 @@ static __always_inline bool uprobe_boost(const struct uprobe_site *site,
  * @STEP_EXECUTE: the consumers have been told; the instruction isn't executed
  * @STEP_RUNNING: it is in a slot, with the trap flag set
  * @STEP_DONE: the trap after the displaced instruction has come
+ * @STEP_DIVERTED: none of these: it has returned to the trampoline
  */
 enum uprobe_step {
 	STEP_NONE,
@@ -346,6 +359,7 @@ enum uprobe_step {
 	STEP_EXECUTE,
 	STEP_RUNNING,
 	STEP_DONE,
+	STEP_DIVERTED,
 };
 
 /**
@@ -429,6 +443,7 @@ struct open_call {
  * struct uprobe_opening - the call that an entry hit may open
  * @sp: address of the return word
  * @ret_addr: what it holds
+ * @diverted: it has held that; now it leads to the trampoline
  * @missed: why no call can be opened: enum uprobe_event_count, or -1
  * @timed: some consumer wants to know how long the call takes
  * @takers: uprobe_consumer::bit of those that want the return
@@ -436,6 +451,7 @@ struct open_call {
 struct uprobe_opening {
 	unsigned long		sp;
 	unsigned long		ret_addr;
+	bool			diverted;
 	int			missed;
 	bool			timed;
 	u64			takers;
@@ -764,6 +780,13 @@ int uprobe_areas_clone(struct uprobe_space *to, struct uprobe_space *from);
 bool uprobe_areas_unmap(struct uprobe_space *space);
 void uprobe_areas_free(struct uprobe_space *space);
 
+/* room.c */
+unsigned long uprobe_find_room(struct mm_struct *mm, unsigned long vaddr,
+			       unsigned long low, unsigned long high,
+			       unsigned long len);
+int uprobe_map(struct mm_struct *mm, unsigned long vaddr, unsigned long len,
+	       vm_flags_t flags, const struct vm_operations_struct *ops);
+
 /* threads.c */
 typedef void (*uprobe_visitor)(void *data, struct task_struct *t,
 			       unsigned long ip);
@@ -837,7 +860,7 @@ void uprobe_trap(struct uprobe_thread *ut, unsigned long vaddr,
 bool uprobe_back_from_trap(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* limits.c */
-extern unsigned int uprobe_max_depth, uprobe_max_return_sites;
+extern unsigned int uprobe_max_depth, uprobe_max_return_sites, uprobe_trampoline;
 
 /* step.c */
 void uprobe_step_start(struct uprobe_thread *ut, struct uprobe_site *site,
@@ -852,6 +875,19 @@ void uprobe_calls_note_left(struct uprobe_space *space,
 bool uprobe_calls_are_sought(struct uprobe_thread *ut);
 struct open_call *uprobe_calls_fetch(struct uprobe_thread *ut,
 				     unsigned long vaddr, struct pt_regs *regs);
+
+/* trampoline.c */
+int uprobe_divert(struct uprobe_site *entry, struct pt_regs *regs,
+		  unsigned long sp, unsigned long ret_addr);
+bool uprobe_is_diverted(struct uprobe_space *space, struct pt_regs *regs,
+			unsigned long sp, unsigned long *ret_addr);
+unsigned long uprobe_diverted_ip(struct uprobe_space *space,
+				 struct pt_regs *regs);
+bool uprobe_has_returned_diverted(struct pt_regs *regs);
+void uprobe_return_diverted(struct uprobe_thread *ut, struct pt_regs *regs);
+void uprobe_hide_trampoline(struct uprobe_space *space, unsigned long addr,
+			    void *buf, size_t len);
+int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from);
 
 /* call.c */
 int uprobe_calls_prepare_now(struct uprobe_thread *ut, struct uprobe *uprobe,

@@ -73,9 +73,14 @@ static unsigned long origin_of(struct pt_regs *regs, unsigned long *vaddr)
  */
 unsigned long uprobe_user_ip(struct pt_regs *regs)
 {
+	struct mm_struct *mm = current->mm;
+	struct uprobe_space *space =
+		/* pairs with smp_store_release() in uprobe_space_make() */
+		mm ? smp_load_acquire(&mm->uprobes_state.space) : NULL;
 	unsigned long vaddr;
 
-	return origin_of(regs, &vaddr) ?: instruction_pointer(regs);
+	return origin_of(regs, &vaddr) ?: uprobe_diverted_ip(space, regs) ?:
+	       instruction_pointer(regs);
 }
 
 /**
@@ -293,6 +298,11 @@ bool uprobe_deny_signal(void)
 	struct pt_regs *regs = task_pt_regs(current);
 	struct uprobe_interruption **link;
 
+	/* before the fault has come, or under a debugger's trap flag */
+	if (current->mm && uprobe_has_returned_diverted(regs)) {
+		uprobe_return_diverted(uprobe_thread_of(current), regs);
+		return false;
+	}
 	if (!ut)
 		return false;
 	if (ut->trap == TRAP_SENT) {

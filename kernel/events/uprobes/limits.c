@@ -7,7 +7,13 @@
  * is missed, and counted (depth, no-site).
  *
  *	kernel.uprobe_max_depth		calls open at once in one thread
- *	kernel.uprobe_max_return_sites	places in one process where calls return
+ *	kernel.uprobe_max_return_sites	places in one process where calls return, and
+ *					as many return words by the trampoline
+ *
+ * And one that isn't about memory:
+ *
+ *	kernel.uprobe_trampoline	0: the stack is never touched; what is called
+ *					from generated code isn't seen to return
  *
  * What is open, and what there is, stays when a limit is lowered.
  */
@@ -23,6 +29,9 @@ unsigned int uprobe_max_depth __read_mostly = 65536;
 /* the largest programs call one function, such as malloc(), from so many places */
 unsigned int uprobe_max_return_sites __read_mostly = 65536;
 
+/* as in stock, where it is so for all callers */
+unsigned int uprobe_trampoline __read_mostly = 1;
+
 static struct ctl_table uprobe_limits[] = {
 	{
 		.procname	= "uprobe_max_depth",
@@ -37,6 +46,15 @@ static struct ctl_table uprobe_limits[] = {
 		.maxlen		= sizeof(unsigned int),
 		.mode		= 0644,
 		.proc_handler	= proc_douintvec,
+	},
+	{
+		.procname	= "uprobe_trampoline",
+		.data		= &uprobe_trampoline,
+		.maxlen		= sizeof(unsigned int),
+		.mode		= 0644,
+		.proc_handler	= proc_douintvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_ONE,
 	},
 };
 

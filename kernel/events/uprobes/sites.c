@@ -533,7 +533,9 @@ static int make_return(struct uprobe_site *entry, unsigned long vaddr,
 
 	if (entry->uprobe)
 		uprobe_site_refresh(entry);
-	if (!entry->wants_returns || !vma || !uprobe_vma_is_text(vma))
+	if (!entry->wants_returns)
+		return -ESRCH;
+	if (!vma || !uprobe_vma_is_text(vma))
 		return -ENXIO;
 	site = find_current(vma, vaddr);
 	if (!site)
@@ -579,7 +581,7 @@ bool uprobe_returns_are_seen(struct uprobe_site *entry, unsigned long vaddr)
  *
  * Context: task context; takes mmap_lock, and waits for pages without.
  * Return: 0, or -errno if the address can't carry a site: no private file
- * text (-ENXIO), an instruction that can't be probed, a page that doesn't come,
+ * text (-ENXIO), nobody who wants it any more (-ESRCH), an instruction that can't be probed, a page that doesn't come,
  * no memory, or too many of them (-ENOSPC).
  */
 int uprobe_site_make_return(struct uprobe_site *entry, unsigned long vaddr)
@@ -632,6 +634,7 @@ static struct uprobe_space *alloc_space(struct mm_struct *mm)
 	INIT_LIST_HEAD(&space->areas);
 	INIT_DELAYED_WORK(&space->tidy, tidy);
 	INIT_LIST_HEAD(&space->semaphores);
+	xa_init_flags(&space->diverted, XA_FLAGS_ACCOUNT);
 	return space;
 }
 
@@ -667,7 +670,7 @@ bool uprobe_space_is_empty(struct uprobe_space *space)
 {
 	mmap_assert_write_locked(space->mm);
 	return RB_EMPTY_ROOT(&space->tree) && list_empty(&space->areas) &&
-	       list_empty(&space->semaphores);
+	       list_empty(&space->semaphores) && xa_empty(&space->diverted);
 }
 
 /*
@@ -727,6 +730,8 @@ struct uprobe_space *uprobe_space_clone(struct uprobe_space *from,
 	err = uprobe_areas_clone(space, from);
 	if (!err)
 		err = uprobe_semaphores_clone(space, from);
+	if (!err)
+		err = uprobe_diverted_clone(space, from);
 	while (!err && (site = uprobe_site_first(from, at))) {
 		err = clone_site(space, site);
 		at = site->vaddr + 1;
@@ -759,5 +764,6 @@ void uprobe_space_free(struct uprobe_space *space)
 	uprobe_semaphores_free(space);
 	uprobe_areas_free(space);
 	uprobe_index_free(space);
+	xa_destroy(&space->diverted);
 	kfree_rcu(space, rcu);
 }

@@ -25,9 +25,7 @@
 
 #include <linux/highmem.h>
 #include <linux/memcontrol.h>
-#include <linux/mman.h>
 #include <linux/sched/mm.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -46,9 +44,6 @@
 
 /* how often to look for threads in slots, if the last look was in vain */
 #define SCAN_INTERVAL	(HZ / 20)
-
-/* what the heap is left to grow into before an area comes */
-#define HEAP_ROOM	SZ_1G
 
 static_assert(PAGE_SIZE % UPROBE_SLOT_SIZE == 0);
 
@@ -310,74 +305,11 @@ static const struct vm_operations_struct area_vm_ops = {
 	.mprotect	= area_refuse_mprotect,
 };
 
-/* The lowest hole, or 0. */
-static unsigned long find_lowest(struct mm_struct *mm, unsigned long low,
-				 unsigned long high, unsigned long len)
-{
-	VMA_ITERATOR(vmi, mm, 0);
-
-	low = PAGE_ALIGN(low);
-	if (low >= high || mas_empty_area(&vmi.mas, low, high, len))
-		return 0;
-	return vmi.mas.index;
-}
-
-/*
- * A hole of @len bytes in [low, high], from page to page: the highest one below the
- * code, or else the lowest one above it, but not where the heap grows.
- */
-static unsigned long find_hole(struct mm_struct *mm, unsigned long vaddr,
-			       unsigned long low, unsigned long high,
-			       unsigned long len)
-{
-	unsigned long below, found;
-	VMA_ITERATOR(vmi, mm, 0);
-
-	mmap_assert_write_locked(mm);
-	/* operands far away say where it must end, to the byte */
-	high = ((high + 1) & PAGE_MASK) - 1;
-	below = min(max(vaddr & PAGE_MASK, 1UL) - 1, high);
-	low = PAGE_ALIGN(low);
-	if (low < below && !mas_empty_area_rev(&vmi.mas, low, below, len))
-		return vmi.mas.last + 1 - len;
-
-	low = max(low, vaddr);
-	if (mm->brk <= vaddr)
-		return find_lowest(mm, low, high, len);
-	found = find_lowest(mm, low, min(high, mm->start_brk - 1), len);
-	return found ?: find_lowest(mm, max(low, mm->brk + HEAP_ROOM), high, len);
-}
-
 static int map_area(struct mm_struct *mm, struct uprobe_area *area)
 {
-	struct vm_area_struct *vma = vm_area_alloc(mm);
-	int err;
-
-	if (!vma)
-		return -ENOMEM;
-	/* mm/ takes that for granted */
-	if (WARN_ON_ONCE(offset_in_page(area->vaddr))) {
-		vm_area_free(vma);
-		return -EINVAL;
-	}
-	vma->vm_start = area->vaddr;
-	vma->vm_end = area_end(area);
-	/*
-	 * VM_DONTEXPAND keeps it from merging with anything. Not installed
-	 * through _install_special_mapping(), which would report the mapping
-	 * as one of the current task, be it the tracer.
-	 */
-	vm_flags_init(vma, VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYEXEC |
-			   VM_DONTEXPAND | VM_DONTDUMP | VM_SOFTDIRTY);
-	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);
-	vma->vm_ops = &area_vm_ops;
-	err = insert_vm_struct(mm, vma);
-	if (err) {
-		vm_area_free(vma);
-		return err;
-	}
-	vm_stat_account(mm, vma->vm_flags, area->nr_pages);
-	return 0;
+	return uprobe_map(mm, area->vaddr, area->nr_pages * PAGE_SIZE,
+			  VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYEXEC,
+			  &area_vm_ops);
 }
 
 static void free_area(struct rcu_head *rcu)
@@ -445,8 +377,8 @@ static struct uprobe_area *add_area(struct uprobe_space *space,
 	area = alloc_area(nr_pages);
 	if (!area)
 		return ERR_PTR(-ENOMEM);
-	area->vaddr = find_hole(space->mm, vaddr, low, high,
-				nr_pages * PAGE_SIZE);
+	area->vaddr = uprobe_find_room(space->mm, vaddr, low, high,
+				       nr_pages * PAGE_SIZE);
 	err = area->vaddr ? map_area(space->mm, area) : -ENOMEM;
 	if (err) {
 		free_area(&area->rcu);

@@ -103,7 +103,7 @@ void uprobe_strand(const struct uprobe_space *space, unsigned long start,
  *
  * Context: task context, no locks. May sleep.
  * Return: true if it faulted because its slot has gone: then it goes on in
- * another one.
+ * another one; or if it has returned to the trampoline.
  */
 bool uprobe_deny_fault(struct pt_regs *regs)
 {
@@ -113,7 +113,11 @@ bool uprobe_deny_fault(struct pt_regs *regs)
 	unsigned long origin, vaddr;
 	bool mapped = true;
 
-	if (!ut || !arch_uprobe_in_flat_code(regs))
+	if (!arch_uprobe_in_flat_code(regs))
+		return false;
+	if (uprobe_has_returned_diverted(regs))
+		return true;
+	if (!ut)
 		return false;
 	/* first this one: area_closed() forgets the slot after it has noted us */
 	/* pairs with smp_store_release() in uprobe_space_make() */

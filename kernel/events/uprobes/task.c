@@ -141,6 +141,9 @@ void uprobe_notify_resume(struct pt_regs *regs)
 	case STEP_DONE:
 		uprobe_step_finish(ut, regs);
 		break;
+	case STEP_DIVERTED:
+		uprobe_return_diverted(ut, regs);
+		break;
 	case STEP_NONE:
 	case STEP_RUNNING:
 		break;

@@ -4,8 +4,8 @@
  *
  * The call instruction has left the return address on top of the stack; until
  * the function returns, that word's address names the call. The core reads
- * it at entry and asks at each return site which calls are over. Nothing
- * here writes to the user's memory.
+ * it at entry and asks at each return site which calls are over. It is written only
+ * for the trampoline.
  *
  * Inline, for each return passes through both: included by the core's files
  * that ask, and by nothing else.
@@ -15,6 +15,7 @@
 
 #include <linux/uaccess.h>
 #include <asm/ptrace.h>
+#include <asm/shstk.h>
 
 /* `ret $imm16` of 32-bit code: the callee takes its arguments away, too */
 #define UPROBE_MAX_CALLEE_POP	128
@@ -39,6 +40,26 @@ static __always_inline bool uprobe_read_word(unsigned long *value,
 fault:
 	user_read_access_end();
 	return false;
+}
+
+/* As uprobe_read_word(). May sleep. */
+static inline bool uprobe_write_word(unsigned long value, unsigned long sp,
+				     bool is_64bit)
+{
+	if (is_64bit)
+		return !put_user(value, (unsigned long __user *)sp);
+	return !put_user((u32)value, (u32 __user *)sp);
+}
+
+/**
+ * arch_uprobe_may_divert - may the return word of a call be replaced?
+ *
+ * Context: task context.
+ * Return: true, unless a shadow stack has another copy of it.
+ */
+static inline bool arch_uprobe_may_divert(void)
+{
+	return !shstk_is_enabled();
 }
 
 /**

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What if a call returns to where no breakpoint can stand?
+ *
+ * Generated code, and text that the program writes, carry no return sites
+ * (uprobe_vma_is_text()). A function that is called from there has its return
+ * diverted: the return word on the stack is replaced by the address of the
+ * trampoline, and kept here.
+ *
+ *	entry hit				return
+ *	  the word is kept, by its address	  the thread is at the trampoline
+ *	  the trampoline takes its place	  the word is put back
+ *	  a call is opened, as ever		  the call is closed, as ever
+ *						  it goes on where it returns to
+ *
+ * The trampoline is a page of zeros that can be read and not executed: to jump there
+ * faults, also if the program has unmapped it. So no code of ours can be executed by
+ * others, and no system call is made that filters would have to know of. It can be
+ * read because unwinders look at the code of a frame that they don't know, and are
+ * content with what they find.
+ *
+ * What is kept stands for itself, not for the call: whatever becomes of that, be
+ * its consumer gone, the function returns to its caller; in another thread too, or
+ * in a child. As long as somebody wants returns it stays, and is used again by the
+ * next call with its return word in the same place. If there are too many, those go
+ * that no return word refers to.
+ *
+ * This is the one case in which the stack is touched. Debuggers don't see that
+ * (uprobe_hide_trampoline()), nor does a signal handler see a thread at the
+ * trampoline (uprobe_deny_signal()), but an unwinder in the program meets it.
+ * kernel.uprobe_trampoline switches it off; then the returns are missed (no-site).
+ */
+
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/security.h>
+#include <linux/timekeeping.h>
+#include <linux/uaccess.h>
+#include <linux/xarray.h>
+#include <asm/uprobes_stack.h>
+
+#include "internal.h"
+
+/* `ret imm16` takes away so much, and the word. */
+#define MAX_POPPED	(U16_MAX + sizeof(u64))
+
+/* When there are too many, it is looked so often which of them can go. */
+#define SWEEP_INTERVAL	(HZ / 10)
+
+/* The word was kept since the sweep has looked for it. */
+#define KEPT		XA_MARK_0
+
+/* ---- the page ----------------------------------------------------------- */
+
+/* One for all: nobody writes there. */
+static struct page *page;
+
+static vm_fault_t fault(struct vm_fault *vmf)
+{
+	get_page(page);
+	vmf->page = page;
+	return 0;
+}
+
+static const char *name(struct vm_area_struct *vma)
+{
+	return "[uprobes]";
+}
+
+static const struct vm_operations_struct vm_ops = {
+	.fault	= fault,
+	.name	= name,
+};
+
+static int __init alloc_trampoline(void)
+{
+	page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	return page ? 0 : -ENOMEM;
+}
+core_initcall(alloc_trampoline);
+
+/* Anywhere in the process, once and for all. */
+static int map_trampoline(struct uprobe_space *space, unsigned long vaddr)
+{
+	struct mm_struct *mm = space->mm;
+	unsigned long at;
+	int err = 0;
+
+	if (READ_ONCE(space->trampoline))
+		return 0;
+	if (!page)
+		return -ENOMEM;
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	if (!space->trampoline) {
+		at = uprobe_find_room(mm, vaddr, max(mmap_min_addr, PAGE_SIZE),
+				      mm->task_size - 1, PAGE_SIZE);
+		err = at ? uprobe_map(mm, at, PAGE_SIZE, VM_READ | VM_MAYREAD,
+				      &vm_ops) : -ENOMEM;
+		if (!err)
+			WRITE_ONCE(space->trampoline, at);
+	}
+	mmap_write_unlock(mm);
+	return err;
+}
+
+/* ---- what is kept ------------------------------------------------------- */
+
+/* A word of either length begins at a multiple of four, or it isn't kept. */
+static unsigned long index_of(unsigned long sp)
+{
+	return sp / sizeof(u32);
+}
+
+static unsigned long sp_of(unsigned long index)
+{
+	return index * sizeof(u32);
+}
+
+/* An address of user space has room for the bit. */
+static void *entry_of(unsigned long ret_addr, bool is_64bit)
+{
+	return xa_mk_value(ret_addr << 1 | is_64bit);
+}
+
+static unsigned long ret_addr_of(void *entry)
+{
+	return xa_to_value(entry) >> 1;
+}
+
+static bool is_64bit(void *entry)
+{
+	return xa_to_value(entry) & 1;
+}
+
+static size_t size_of(void *entry)
+{
+	return is_64bit(entry) ? sizeof(u64) : sizeof(u32);
+}
+
+/* Does the return word lead to the trampoline? */
+static bool is_diverted(struct uprobe_space *space, unsigned long sp,
+			void *entry)
+{
+	unsigned long word;
+
+	return uprobe_read_word(&word, sp, is_64bit(entry)) &&
+	       word == space->trampoline;
+}
+
+/* As above; if that can't be found out without waiting, it may. */
+static bool may_be_diverted(struct uprobe_space *space, unsigned long sp,
+			    void *entry)
+{
+	unsigned long word;
+	bool read;
+
+	pagefault_disable();
+	read = uprobe_read_word(&word, sp, is_64bit(entry));
+	pagefault_enable();
+	return !read || word == space->trampoline;
+}
+
+static void erase(struct uprobe_space *space, unsigned long index, void *entry)
+{
+	xa_lock(&space->diverted);
+	if (xa_load(&space->diverted, index) == entry &&
+	    !xa_get_mark(&space->diverted, index, KEPT)) {
+		__xa_erase(&space->diverted, index);
+		space->nr_diverted--;
+	}
+	xa_unlock(&space->diverted);
+}
+
+/*
+ * Takes away what no word refers to. The mark goes before the word is read: who
+ * keeps one, diverts it, and keeps it once more, has either diverted it by then or
+ * sets the mark again.
+ */
+static void sweep(struct uprobe_space *space)
+{
+	unsigned long index;
+	void *entry;
+
+	if (time_before(jiffies, READ_ONCE(space->next_sweep)))
+		return;
+	WRITE_ONCE(space->next_sweep, jiffies + SWEEP_INTERVAL);
+	xa_for_each(&space->diverted, index, entry) {
+		xa_clear_mark(&space->diverted, index, KEPT);
+		if (!may_be_diverted(space, sp_of(index), entry))
+			erase(space, index, entry);
+		cond_resched();
+	}
+}
+
+/* Threads that come at once may exceed the limit by as many. */
+static bool has_room(struct uprobe_space *space, unsigned long sp)
+{
+	unsigned int limit = READ_ONCE(uprobe_max_return_sites);
+
+	if (READ_ONCE(space->nr_diverted) < limit ||
+	    xa_load(&space->diverted, index_of(sp)))
+		return true;
+	sweep(space);
+	return READ_ONCE(space->nr_diverted) < limit;
+}
+
+static int keep(struct uprobe_space *space, unsigned long sp, void *entry)
+{
+	unsigned long index = index_of(sp);
+	void *old;
+
+	xa_lock(&space->diverted);
+	old = __xa_store(&space->diverted, index, entry, GFP_KERNEL_ACCOUNT);
+	if (!xa_is_err(old)) {
+		__xa_set_mark(&space->diverted, index, KEPT);
+		if (!old)
+			WRITE_ONCE(space->nr_diverted, space->nr_diverted + 1);
+	}
+	xa_unlock(&space->diverted);
+	return xa_err(old);
+}
+
+/* A child of vfork(): its parent returns from the same frames. */
+static bool is_on_parents_stack(void)
+{
+	struct task_struct *parent;
+
+	if (!current->vfork_done)
+		return false;
+	guard(rcu)();
+	parent = rcu_dereference(current->real_parent);
+	return READ_ONCE(parent->mm) == current->mm;
+}
+
+/* ---- entries ------------------------------------------------------------ */
+
+/* Not the vDSO: unwinders know the way out of a signal handler. */
+static bool is_generated_code(unsigned long vaddr)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool is;
+
+	if (mmap_read_lock_killable(mm))
+		return false;
+	vma = vma_lookup(mm, vaddr);
+	is = vma && (vma->vm_flags & VM_EXEC) && !uprobe_vma_is_text(vma) &&
+	     (vma->vm_file || vma_is_anonymous(vma));
+	mmap_read_unlock(mm);
+	return is;
+}
+
+static int divert(struct uprobe_space *space, unsigned long sp, void *entry)
+{
+	int err;
+
+	if (!has_room(space, sp))
+		return -ENOSPC;
+	err = keep(space, sp, entry);
+	if (err)
+		return err;
+	if (!uprobe_write_word(space->trampoline, sp, is_64bit(entry)))
+		return -EFAULT;
+	err = keep(space, sp, entry);
+	if (err)
+		uprobe_write_word(ret_addr_of(entry), sp, is_64bit(entry));
+	return err;
+}
+
+/**
+ * uprobe_divert - let a call return by the trampoline
+ * @entry: the site that was hit, in the current task's address space; referenced
+ * @regs: at the function's first instruction
+ * @sp: address of the return word
+ * @ret_addr: what it holds
+ *
+ * Should no call be opened after all, the function returns nevertheless.
+ *
+ * Context: task context, no locks; may sleep.
+ * Return: 0; -ENXIO if it isn't called from generated code; -EPERM if its return
+ * word isn't to be touched; -ENOSPC if too many have been, -EFAULT, -ENOMEM, -EINTR.
+ */
+int uprobe_divert(struct uprobe_site *entry, struct pt_regs *regs,
+		  unsigned long sp, unsigned long ret_addr)
+{
+	struct uprobe_space *space = entry->space;
+	bool is_64bit = user_64bit_mode(regs);
+	void *kept;
+	int err;
+
+	if (!IS_ENABLED(CONFIG_64BIT) || ret_addr >= TASK_SIZE_MAX)
+		return -ENXIO;
+	kept = entry_of(ret_addr, is_64bit);
+	/* if the last one here was the same, the rest is as it was */
+	if (xa_load(&space->diverted, index_of(sp)) != kept &&
+	    !is_generated_code(ret_addr))
+		return -ENXIO;
+	if (!READ_ONCE(uprobe_trampoline) || !arch_uprobe_may_divert() ||
+	    sp_of(index_of(sp)) != sp || is_on_parents_stack())
+		return -EPERM;
+	err = map_trampoline(space, entry->vaddr);
+	return err ?: divert(space, sp, kept);
+}
+
+/**
+ * uprobe_is_diverted - does a function that is entered return by the trampoline?
+ * @space: of the current task's mm
+ * @regs: at its first instruction
+ * @sp: address of the return word
+ * @ret_addr: what it holds; set to what it has held
+ *
+ * It has been entered by a jump, then, or has several uprobes.
+ *
+ * Context: any.
+ * Return: true if it does.
+ */
+bool uprobe_is_diverted(struct uprobe_space *space, struct pt_regs *regs,
+			unsigned long sp, unsigned long *ret_addr)
+{
+	void *entry;
+
+	if (!space->trampoline || *ret_addr != space->trampoline)
+		return false;
+	entry = xa_load(&space->diverted, index_of(sp));
+	if (!entry || is_64bit(entry) != user_64bit_mode(regs))
+		return false;
+	*ret_addr = ret_addr_of(entry);
+	return true;
+}
+
+/* ---- returns ------------------------------------------------------------ */
+
+static bool is_at_trampoline(struct uprobe_space *space, struct pt_regs *regs)
+{
+	return space && READ_ONCE(space->trampoline) &&
+	       instruction_pointer(regs) == space->trampoline;
+}
+
+/* Where the return word was, if the function has taken away nothing but that. */
+static unsigned long word_behind(struct pt_regs *regs)
+{
+	return user_stack_pointer(regs) -
+	       (user_64bit_mode(regs) ? sizeof(u64) : sizeof(u32));
+}
+
+/* What has returned? If the function has taken away more, it is the nearest one. */
+static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
+			   unsigned long *sp)
+{
+	unsigned long last = word_behind(regs), index;
+	void *entry, *found = NULL;
+
+	*sp = last;
+	entry = xa_load(&space->diverted, index_of(last));
+	if (entry && is_diverted(space, last, entry))
+		return entry;
+	xa_for_each_range(&space->diverted, index, entry,
+			  index_of(last - min(last, MAX_POPPED)),
+			  index_of(last)) {
+		if (is_64bit(entry) != user_64bit_mode(regs) ||
+		    !is_diverted(space, sp_of(index), entry))
+			continue;
+		*sp = sp_of(index);
+		found = entry;
+	}
+	return found;
+}
+
+/**
+ * uprobe_diverted_ip - where is a thread that is at the trampoline?
+ * @space: of its address space
+ * @regs: of the current task
+ *
+ * Context: any, also NMI.
+ * Return: where it goes on; 0 if it isn't there, or more than the word was taken
+ * away.
+ */
+unsigned long uprobe_diverted_ip(struct uprobe_space *space,
+				 struct pt_regs *regs)
+{
+	void *entry;
+
+	if (!is_at_trampoline(space, regs))
+		return 0;
+	entry = xa_load(&space->diverted, index_of(word_behind(regs)));
+	return entry ? ret_addr_of(entry) : 0;
+}
+
+/**
+ * uprobe_has_returned_diverted - is the thread at the trampoline?
+ * @regs: of the current task, which has faulted, or gets a signal
+ *
+ * Context: task context, no locks; may sleep.
+ * Return: true if so: uprobe_return_diverted() is to be called before it executes
+ * anything.
+ */
+bool uprobe_has_returned_diverted(struct pt_regs *regs)
+{
+	struct uprobe_thread *ut = uprobe_thread_of(current);
+	struct uprobe_space *space;
+	unsigned long sp;
+
+	/* pairs with smp_store_release() in uprobe_space_make() */
+	space = smp_load_acquire(&current->mm->uprobes_state.space);
+	if (!is_at_trampoline(space, regs) || !find_returned(space, regs, &sp))
+		return false;
+	/* a child may return before it has met a breakpoint */
+	if (!ut)
+		ut = uprobe_thread_make(GFP_KERNEL_ACCOUNT | __GFP_NOFAIL);
+	if (ut->step != STEP_NONE)
+		return false;
+	ut->step = STEP_DIVERTED;
+	ut->hit_time = ktime_get_ns();
+	set_thread_flag(TIF_UPROBE);
+	return true;
+}
+
+/**
+ * uprobe_return_diverted - a function has returned by the trampoline
+ * @ut: the current thread, in STEP_DIVERTED
+ * @regs: at the trampoline; afterwards where the function was called
+ *
+ * Context: task context, interrupts on, no locks.
+ */
+void uprobe_return_diverted(struct uprobe_thread *ut, struct pt_regs *regs)
+{
+	struct uprobe_space *space = current->mm->uprobes_state.space;
+	struct uprobe_site caller = { .space = space, .is_return = true };
+	unsigned long sp;
+	void *entry = find_returned(space, regs, &sp);
+
+	ut->step = STEP_NONE;
+	/* another thread has overwritten it just now: this one faults again */
+	if (!entry)
+		return;
+	caller.vaddr = ret_addr_of(entry);
+	instruction_pointer_set(regs, caller.vaddr);
+	if (!is_on_parents_stack()) {
+		uprobe_write_word(caller.vaddr, sp, is_64bit(entry));
+		/* nobody diverts returns any more, and a child needn't copy it */
+		if (!READ_ONCE(space->nr_returners)) {
+			xa_clear_mark(&space->diverted, index_of(sp), KEPT);
+			erase(space, index_of(sp), entry);
+		}
+	}
+	uprobe_calls_attend(ut);
+	uprobe_deliver_patiently(ut, &caller, regs);
+	uprobe_calls_release(ut);
+	uprobe_calls_entered(ut, ktime_get_ns());
+}
+
+/* ---- debuggers ---------------------------------------------------------- */
+
+/**
+ * uprobe_hide_trampoline - a debugger has read memory
+ * @space: of the process
+ * @addr: where
+ * @buf: what has been read; gets the words that the program has put there
+ * @len: how many bytes
+ *
+ * Of a word that is read only in part nobody knows whether it is diverted.
+ *
+ * Context: any that may take an RCU read lock.
+ */
+void uprobe_hide_trampoline(struct uprobe_space *space, unsigned long addr,
+			    void *buf, size_t len)
+{
+	unsigned long index, at, word, ret_addr;
+	void *entry;
+
+	xa_for_each_range(&space->diverted, index, entry,
+			  DIV_ROUND_UP(addr, sizeof(u32)),
+			  index_of(addr + len - 1)) {
+		at = sp_of(index) - addr;
+		if (at + size_of(entry) > len)
+			break;
+		word = 0;
+		memcpy(&word, buf + at, size_of(entry));
+		ret_addr = ret_addr_of(entry);
+		if (word == space->trampoline)
+			memcpy(buf + at, &ret_addr, size_of(entry));
+	}
+}
+
+/* ---- spaces ------------------------------------------------------------- */
+
+/**
+ * uprobe_diverted_clone - fork: the child's stack has the same words
+ * @to: the child's space, which nobody else knows yet
+ * @from: the parent's
+ *
+ * Context: task context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from)
+{
+	unsigned long index;
+	void *entry;
+	int err;
+
+	to->trampoline = from->trampoline;
+	xa_for_each(&from->diverted, index, entry) {
+		err = keep(to, sp_of(index), entry);
+		if (err)
+			return err;
+		cond_resched();
+	}
+	return 0;
+}

@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Is a call seen to return to code that can't have a breakpoint: generated code, and text that the program writes?
+ *
+ * The stack is touched then, by the trampoline. The program must compute the same nevertheless: whatever becomes of the
+ * call, in whichever process, under filters of system calls, and with probes that come and go meanwhile.
+ *
+ * Seen to fail: all that count returns, with kernel.uprobe_trampoline = 0.
+ */
+#define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
+#include <execinfo.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <linux/seccomp.h>
+
+#include "code_file.h"
+
+#define FILE_PATH	"/tmp/calls_from_generated_code.code"
+#define SWITCH		"/proc/sys/kernel/uprobe_trampoline"
+#define SITES_LIMIT	"/proc/sys/kernel/uprobe_max_return_sites"
+#define DEPTH		1000
+
+/* caller(f, x): f(x) + 1 */
+static const char caller_code[] =
+#ifdef __x86_64__
+	"\x53"			/* push %rbx */
+	"\x48\x89\xf8"		/* mov %rdi,%rax */
+	"\x89\xf7"		/* mov %esi,%edi */
+	"\xff\xd0"		/* call *%rax */
+	"\x83\xc0\x01"		/* add $1,%eax */
+	"\x5b\xc3";		/* pop %rbx; ret */
+#define RETURNS_TO	8
+#else
+	"\x8b\x44\x24\x04"	/* mov 4(%esp),%eax */
+	"\x8b\x4c\x24\x08"	/* mov 8(%esp),%ecx */
+	"\x83\xec\x08\x51"	/* sub $8,%esp; push %ecx */
+	"\xff\xd0"		/* call *%eax */
+	"\x83\xc4\x0c"		/* add $12,%esp */
+	"\x83\xc0\x01\xc3";	/* add $1,%eax; ret */
+#define RETURNS_TO	14
+#endif
+
+static int (*caller)(int (*f)(int), int x);
+
+static void *generate(const void *code, size_t len)
+{
+	char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(p != MAP_FAILED);
+	memcpy(p, code, len);
+	must(!mprotect(p, PAGE, PROT_READ | PROT_EXEC));
+	return p;
+}
+
+/* ---- targets ------------------------------------------------------------ */
+
+PROBED int plain(int x)
+{
+	asm volatile("");
+	return 3 * x;
+}
+
+/* Enters plain() by a jump: both return together. */
+int tail(int x);
+asm(".text; .balign 16; .globl tail; .type tail, @function; tail: nop; jmp plain; .size tail, . - tail");
+
+static void (*at_the_bottom)(void);
+
+static PROBED int descend(int n)
+{
+	int r;
+
+	if (!n) {
+		if (at_the_bottom)
+			at_the_bottom();
+		return 0;
+	}
+	r = caller(descend, n - 1);
+	asm volatile("");
+	return r + 1;
+}
+
+static void at_bottom_of(int depth, void (*what)(void), const char *name)
+{
+	at_the_bottom = what;
+	equal(caller(descend, depth), 2 * depth + 1, "%s_computes_the_same", name);
+	at_the_bottom = NULL;
+}
+
+/* ---- subtests ----------------------------------------------------------- */
+
+static void probe(void)
+{
+	define_both("plain", plain);
+	define_both("tail", tail);
+	define_both("descend", descend);
+	enable_all();
+}
+
+static void all_return(const char *event, unsigned long calls, const char *name)
+{
+	equal(count(event, "entries"), calls, "%s_are_entered", name);
+	equal(count(event, "returns"), calls, "%s_return", name);
+	check(is_balanced(event), "%s_are_balanced", name);
+}
+
+static void plain_calls_return(void)
+{
+	int i, wrong = 0;
+
+	probe();
+	for (i = 0; i < DEPTH; i++)
+		wrong += caller(plain, i) != 3 * i + 1;
+	equal(wrong, 0, "calls_from_generated_code_compute_the_same");
+	all_return("plain_ret", DEPTH, "calls_from_generated_code");
+	for (i = 0; i < DEPTH; i++)
+		wrong += caller(tail, i) != 3 * i + 1;
+	equal(wrong, 0, "tail_calls_from_generated_code_compute_the_same");
+	all_return("tail_ret", DEPTH, "tail_calls_from_generated_code");
+	all_return("plain_ret", 2 * DEPTH, "functions_entered_by_a_jump");
+	at_bottom_of(DEPTH, NULL, "recursion");
+	at_bottom_of(DEPTH, NULL, "recursion_again");
+	all_return("descend_ret", 2 * (DEPTH + 1), "recursive_calls");
+	remove_all();
+}
+
+static void written_text_is_returned_to(void)
+{
+	int (*own)(int (*f)(int), int x);
+	char *code;
+
+	probe();
+	make_code_file(FILE_PATH);
+	code = map_code(FILE_PATH, NULL, 0, CODE_PAGES, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE);
+	memcpy(code, caller_code, sizeof(caller_code));
+	own = (void *)code;
+	equal(own(plain, 5), 16, "call_from_written_text_computes_the_same");
+	all_return("plain_ret", 1, "call_from_written_text");
+	remove_all();
+}
+
+static pid_t child;
+
+static void fork_here(void)
+{
+	child = fork();
+	must(child >= 0);
+}
+
+static void children_return_from_their_parents_calls(void)
+{
+	int status = -1;
+
+	probe();
+	at_the_bottom = fork_here;
+	status = caller(descend, 20);
+	if (!child)
+		_exit(status == 41 && caller(plain, 1) == 4 ? 0 : 1);
+	equal(status, 41, "parent_computes_the_same");
+	must(waitpid(child, &status, 0) == child);
+	equal(status, 0, "child_computes_the_same");
+	at_the_bottom = NULL;
+	equal(count("descend_ret", "inherited"), 21, "calls_are_inherited");
+	equal(count("descend_ret", "returns"), 42, "inherited_calls_return");
+	check(is_balanced("descend_ret"), "inherited_calls_are_balanced");
+	remove_all();
+}
+
+static void switch_off(void)
+{
+	disable_all();
+}
+
+static void switch_off_and_fork(void)
+{
+	disable_all();
+	fork_here();
+}
+
+static void probes_leave_during_calls(void)
+{
+	int status = -1;
+
+	probe();
+	at_bottom_of(100, switch_off, "unregistering");
+	equal(count("descend_ret", "unregistered"), 101, "calls_of_what_was_unregistered_are_counted");
+	enable_all();
+	at_the_bottom = switch_off_and_fork;
+	status = caller(descend, 100);
+	if (!child)
+		_exit(status == 201 ? 0 : 1);
+	equal(status, 201, "parent_of_an_unprobed_child_computes_the_same");
+	must(waitpid(child, &status, 0) == child);
+	equal(status, 0, "unprobed_child_computes_the_same");
+	at_the_bottom = NULL;
+	remove_all();
+}
+
+static jmp_buf target;
+
+static void jump(void)
+{
+	longjmp(target, 1);
+}
+
+static void jumps_leave_calls(void)
+{
+	probe();
+	at_the_bottom = jump;
+	if (!setjmp(target))
+		caller(descend, 50);
+	at_bottom_of(60, NULL, "calls_after_a_jump");
+	/* the outermost ones are above all that has been called since */
+	equal(count("descend_ret", "unwound") + count("descend_ret", "pending"), 51, "jump_leaves_calls");
+	check(count("descend_ret", "unwound") >= 45, "jump_shows_in_later_calls");
+	equal(count("descend_ret", "returns"), 61, "calls_after_a_jump_return");
+	check(is_balanced("descend_ret"), "jump_is_balanced");
+	remove_all();
+}
+
+static void call_under_strict_seccomp(void)
+{
+	bool right;
+
+	must(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT));
+	right = caller(plain, 7) == 22;
+	syscall(SYS_exit, right ? 0 : 1);
+}
+
+#ifdef PR_SET_SYSCALL_USER_DISPATCH
+static void call_under_dispatch(void)
+{
+	static char selector;
+	bool right;
+
+	must(!prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0, &selector));
+	selector = SYSCALL_DISPATCH_FILTER_BLOCK;
+	right = caller(plain, 7) == 22;
+	selector = SYSCALL_DISPATCH_FILTER_ALLOW;
+	_exit(right ? 0 : 1);
+}
+#endif
+
+static void filters_see_nothing(void)
+{
+	probe();
+	equal(in_child(call_under_strict_seccomp), 0, "strict_seccomp_permits_returns");
+	all_return("plain_ret", 1, "calls_under_strict_seccomp");
+#ifdef PR_SET_SYSCALL_USER_DISPATCH
+	equal(in_child(call_under_dispatch), 0, "dispatch_of_system_calls_permits_returns");
+	all_return("plain_ret", 2, "calls_under_dispatch");
+#endif
+	remove_all();
+}
+
+/* What the function sees of its return word, and what a debugger does. */
+static unsigned long seen_by_itself, seen_by_debugger, trampoline;
+
+static PROBED int looks(int x)
+{
+	char *word = (char *)__builtin_frame_address(0) + sizeof(long);
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+
+	seen_by_itself = *(volatile unsigned long *)word;
+	must(pread(fd, &seen_by_debugger, sizeof(long), (uintptr_t)word) == sizeof(long));
+	close(fd);
+	return x;
+}
+
+static void debuggers_see_the_caller(void)
+{
+	unsigned long back = (uintptr_t)caller + RETURNS_TO;
+
+	define('r', "looks", looks, "");
+	enable_all();
+	equal(caller(looks, 1), 2, "looking_computes_the_same");
+	all_return("looks", 1, "call_that_looks");
+	check(seen_by_itself != back && *(char *)seen_by_itself == 0, "return_word_leads_to_the_trampoline");
+	check(seen_by_debugger == back, "debugger_sees_the_caller");
+	trampoline = seen_by_itself;
+	remove_all();
+}
+
+#ifdef __x86_64__
+#define IP(regs)	((regs).rip)
+#else
+#define IP(regs)	((unsigned long)(regs).eip)
+#endif
+
+static void be_stepped(void)
+{
+	must(!ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+	raise(SIGSTOP);
+	_exit(caller(plain, 7) == 22 ? 0 : 1);
+}
+
+/* Every instruction, the trampoline being where it is in the parent. */
+static void debuggers_step_to_the_caller(void)
+{
+	int status = 0, steps = 0, there = 0, back = 0;
+	struct user_regs_struct regs;
+	pid_t pid;
+
+	probe();
+	fflush(stdout);
+	pid = fork();
+	must(pid >= 0);
+	if (!pid)
+		be_stepped();
+	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) && ++steps < 100000) {
+		must(!ptrace(PTRACE_GETREGS, pid, NULL, &regs));
+		there += IP(regs) == trampoline;
+		back += IP(regs) == (uintptr_t)caller + RETURNS_TO;
+		must(!ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL));
+	}
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "stepped_program_computes_the_same");
+	equal(there, 0, "debugger_never_stops_at_the_trampoline");
+	equal(back, 1, "debugger_stops_at_the_caller");
+	all_return("plain_ret", 1, "stepped_calls");
+	remove_all();
+}
+
+static PROBED int traces(int x)
+{
+	void *frames[32];
+
+	return x * (backtrace(frames, ARRAY_SIZE(frames)) > 0);
+}
+
+static PROBED int ends_thread(int x)
+{
+	if (x)
+		pthread_exit("as it should");
+	return x;
+}
+
+static void *be_ended(void *unused)
+{
+	caller(ends_thread, 1);
+	return unused;
+}
+
+/* Nobody has told the unwinder of the generated code: without probes it is content with that. */
+static void unwinders_come_to_an_end(void)
+{
+	pthread_t thread;
+	void *result = NULL;
+
+	define('r', "traces", traces, "");
+	define('r', "ends_thread", ends_thread, "");
+	enable_all();
+	equal(caller(traces, 1), 2, "backtrace_comes_to_an_end");
+	all_return("traces", 1, "call_that_traces");
+	must(!pthread_create(&thread, NULL, be_ended, NULL));
+	must(!pthread_join(thread, &result));
+	check(result && !strcmp(result, "as it should"), "pthread_exit_comes_to_an_end");
+	check(count("ends_thread", "entries") == 1 && is_balanced("ends_thread"), "call_that_ends_the_thread_is_balanced");
+	remove_all();
+}
+
+static void go_to_trampoline(void)
+{
+	((void (*)(void))trampoline)();
+}
+
+static void nobody_jumps_there(void)
+{
+	int status;
+
+	probe();
+	must(caller(plain, 1) == 4);
+	status = in_child(go_to_trampoline);
+	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "jump_to_the_trampoline_faults");
+	remove_all();
+}
+
+/* First of all: what earlier calls have left on the stack counts as long as it is there. */
+static void descend_in_child(void)
+{
+	_exit(caller(descend, 99) == 199 ? 0 : 1);
+}
+
+static void limits_hold(void)
+{
+	char *limit = read_file(SITES_LIMIT, NULL);
+
+	probe();
+	must(limit && !write_file(SITES_LIMIT, 0, "10"));
+	equal(in_child(descend_in_child), 0, "limited_calls_compute_the_same");
+	must(!write_file(SITES_LIMIT, 0, limit));
+	free(limit);
+	equal(count("descend_ret", "no-site"), 90, "calls_beyond_the_limit_are_missed");
+	equal(count("descend_ret", "returns"), 10, "calls_within_the_limit_return");
+	check(is_balanced("descend_ret"), "limited_calls_are_balanced");
+	remove_all();
+}
+
+static void nothing_is_touched_if_not_wanted(void)
+{
+	must(!write_file(SWITCH, 0, "0"));
+	probe();
+	define('r', "looks", looks, "");
+	enable("looks");
+	equal(caller(looks, 1), 2, "without_trampoline_it_computes_the_same");
+	must(!write_file(SWITCH, 0, "1"));
+	check(seen_by_itself == (uintptr_t)caller + RETURNS_TO, "without_trampoline_the_return_word_is_untouched");
+	equal(count("looks", "no-site"), 1, "without_trampoline_the_return_is_missed");
+	check(is_balanced("looks"), "without_trampoline_calls_are_balanced");
+	remove_all();
+}
+
+#ifdef __x86_64__
+/* calls(f): f(); what returns 0 exits */
+static const char vfork_code[] =
+	"\x53"			/* push %rbx */
+	"\xff\xd7"		/* call *%rdi */
+	"\x85\xc0\x75\x09"	/* test %eax,%eax; jne 1f */
+	"\x31\xff"		/* xor %edi,%edi */
+	"\xb8\x3c\x00\x00\x00"	/* mov $SYS_exit,%eax */
+	"\x0f\x05"		/* syscall */
+	"\x5b\xc3";		/* 1: pop %rbx; ret */
+
+/* As libc has it: the return word is in a register meanwhile. */
+int forks(void);
+asm(".text; .balign 16; .globl forks; .type forks, @function\n"
+    "forks: nop; pop %rdx; mov $58, %eax; syscall; push %rdx; ret; .size forks, . - forks");
+
+static void vfork_returns_twice(void)
+{
+	int (*calls)(int (*f)(void)) = generate(vfork_code, sizeof(vfork_code));
+	int status = -1, pid;
+
+	define('r', "forks", forks, "");
+	enable_all();
+	pid = calls(forks);
+	check(pid > 0, "vfork_returns_in_the_parent");
+	must(waitpid(pid, &status, 0) == pid);
+	equal(status, 0, "vfork_returns_in_the_child");
+	all_return("forks", 1, "calls_of_vfork");
+	remove_all();
+}
+#endif
+
+int main(void)
+{
+	caller = generate(caller_code, sizeof(caller_code));
+	limits_hold();
+	plain_calls_return();
+	written_text_is_returned_to();
+	children_return_from_their_parents_calls();
+	probes_leave_during_calls();
+	jumps_leave_calls();
+	filters_see_nothing();
+	debuggers_see_the_caller();
+	debuggers_step_to_the_caller();
+	unwinders_come_to_an_end();
+	nobody_jumps_there();
+	nothing_is_touched_if_not_wanted();
+#ifdef __x86_64__
+	vfork_returns_twice();
+#endif
+	return finish();
+}
