@@ -370,6 +370,7 @@ bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm);
 bool trace_uprobe_take_perf_lists(struct trace_event_call *event_call);
 enum uprobe_wish trace_uprobe_perf_wish(struct trace_uprobe *tu);
 void trace_uprobe_perf_count(struct trace_uprobe *tu);
+void trace_uprobe_perf_lose(struct trace_uprobe *tu);
 void trace_uprobe_perf_record(struct trace_uprobe_hit *hit);
 #ifdef CONFIG_BPF_EVENTS
 int trace_uprobe_run_bpf(struct trace_uprobe *tu, unsigned long func,

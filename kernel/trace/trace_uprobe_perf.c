@@ -310,6 +310,33 @@ void trace_uprobe_perf_count(struct trace_uprobe *tu)
 }
 
 /**
+ * trace_uprobe_perf_lose - perf events miss a hit
+ * @tu: the probe
+ *
+ * It is to them what a record is that finds no room: PERF_FORMAT_LOST, which perf
+ * record reads at the end. A thread's own events don't see how it ends:
+ * perf_event_exit_task() comes before its calls are given up.
+ *
+ * Context: the thread whose hit it is, or who has found out.
+ */
+void trace_uprobe_perf_lose(struct trace_uprobe *tu)
+{
+	struct perf_event *event;
+	struct hlist_head *head;
+
+	guard(preempt_notrace)();
+	head = trace_uprobe_listeners(tu);
+	if (!head)
+		return;
+	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
+		if (event->hw.state & PERF_HES_STOPPED)
+			continue;
+		/* what is inherited goes with its thread */
+		atomic64_inc(&(event->parent ?: event)->lost_samples);
+	}
+}
+
+/**
  * struct record - a record of a trace event on its way to perf's buffers
  * @type: number of the event
  * @data: the record, in the buffer of the gather

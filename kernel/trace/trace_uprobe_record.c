@@ -521,9 +521,30 @@ static int commit_hit(struct uprobe_consumer *self,
 	return 0;
 }
 
+/* Is a hit missed that an event would have got? */
+static bool is_lost(enum uprobe_event_count what)
+{
+	switch (what) {
+	case UPROBE_MISSED_DEPTH:
+	case UPROBE_MISSED_MEMORY:
+	case UPROBE_MISSED_FAULT:
+	case UPROBE_MISSED_UNWOUND:
+	case UPROBE_MISSED_EXIT:
+	case UPROBE_MISSED_EXEC:
+	case UPROBE_MISSED_NO_SITE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void count(struct uprobe_consumer *self, enum uprobe_event_count what)
 {
-	this_cpu_inc(consumer_of(self)->counts->other[what]);
+	struct trace_uprobe *tu = consumer_of(self);
+
+	this_cpu_inc(tu->counts->other[what]);
+	if (is_lost(what))
+		trace_uprobe_perf_lose(tu);
 }
 
 /* BPF programs may sleep, and may say that perf needs no record. */
