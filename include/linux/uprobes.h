@@ -301,6 +301,7 @@ void arch_uprobe_describe_slot(const struct arch_uprobe *au,
 			       struct arch_uprobe_slot *slot);
 unsigned long arch_uprobe_slot_origin(const struct arch_uprobe_slot *slot,
 				      unsigned long vaddr, unsigned int offset);
+bool arch_uprobe_follows_call(unsigned long vaddr, bool is_64bit);
 int arch_uprobe_slot_range(const struct mm_struct *mm,
 			   const struct arch_uprobe *au, unsigned long vaddr,
 			   unsigned long *low, unsigned long *high);

@@ -164,9 +164,11 @@ struct uprobe_left {
  * @nr_return_sites: sites in return role. mmap_lock.
  * @trampoline: address of the trampoline, 0 if it isn't mapped yet. Set under
  *	mmap_lock, and never changed.
+ * @trampoline_lost: the process has unmapped it. Never cleared.
  * @diverted: return words that it has replaced, by their addresses: trampoline.c
  * @nr_diverted: how many. Lock of @diverted.
- * @next_sweep: jiffies before which it isn't looked which of them can go
+ * @is_swept: a thread looks which of them can go
+ * @next_sweep: jiffies before which none does so again, for want of room
  * @inherited: filters must be asked about every site, since fork made them.
  *	mmap_lock.
  * @absent_start: first of the places that wait for a page (absent.c). mmap_lock.
@@ -197,6 +199,8 @@ struct uprobe_space {
 	unsigned long		trampoline;
 	struct xarray		diverted;
 	unsigned int		nr_diverted;
+	bool			trampoline_lost;
+	bool			is_swept;
 	unsigned long		next_sweep;
 	bool			inherited;
 	bool			wanders;

@@ -37,6 +37,7 @@
 #include <linux/security.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
+#include <linux/userfaultfd_k.h>
 #include <linux/xarray.h>
 #include <asm/uprobes_stack.h>
 
@@ -53,6 +54,9 @@
 
 /* ---- the page ----------------------------------------------------------- */
 
+/* In the page: an unwinder may look for the call before it, too. */
+#define OFFSET		64
+
 /* One for all: nobody writes there. */
 static struct page *page;
 
@@ -63,6 +67,18 @@ static vm_fault_t fault(struct vm_fault *vmf)
 	return 0;
 }
 
+/*
+ * The process unmaps it. As long as nothing is mapped there, returns are seen as
+ * ever; but what will be is up to others.
+ */
+static void closed(struct vm_area_struct *vma)
+{
+	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
+
+	if (space)
+		WRITE_ONCE(space->trampoline_lost, true);
+}
+
 static const char *name(struct vm_area_struct *vma)
 {
 	return "[uprobes]";
@@ -70,6 +86,7 @@ static const char *name(struct vm_area_struct *vma)
 
 static const struct vm_operations_struct vm_ops = {
 	.fault	= fault,
+	.close	= closed,
 	.name	= name,
 };
 
@@ -99,7 +116,7 @@ static int map_trampoline(struct uprobe_space *space, unsigned long vaddr)
 		err = at ? uprobe_map(mm, at, PAGE_SIZE, VM_READ | VM_MAYREAD,
 				      &vm_ops) : -ENOMEM;
 		if (!err)
-			WRITE_ONCE(space->trampoline, at);
+			WRITE_ONCE(space->trampoline, at + OFFSET);
 	}
 	mmap_write_unlock(mm);
 	return err;
@@ -149,9 +166,24 @@ static bool is_diverted(struct uprobe_space *space, unsigned long sp,
 	       word == space->trampoline;
 }
 
-/* As above; if that can't be found out without waiting, it may. */
+/* Of a stack that has gone, or was given back, there is nothing to wait for. */
+static bool can_be_read(unsigned long sp)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool can;
+
+	if (!mmap_read_trylock(mm))
+		return false;
+	vma = vma_lookup(mm, sp);
+	can = !vma || (vma_is_anonymous(vma) && !userfaultfd_armed(vma));
+	mmap_read_unlock(mm);
+	return can;
+}
+
+/* As above; if that can't be found out without waiting for others, it may. */
 static bool may_be_diverted(struct uprobe_space *space, unsigned long sp,
-			    void *entry)
+			    void *entry, bool may_fault)
 {
 	unsigned long word;
 	bool read;
@@ -159,6 +191,8 @@ static bool may_be_diverted(struct uprobe_space *space, unsigned long sp,
 	pagefault_disable();
 	read = uprobe_read_word(&word, sp, is_64bit(entry));
 	pagefault_enable();
+	if (!read && may_fault && can_be_read(sp))
+		return is_diverted(space, sp, entry);
 	return !read || word == space->trampoline;
 }
 
@@ -174,24 +208,25 @@ static void erase(struct uprobe_space *space, unsigned long index, void *entry)
 }
 
 /*
- * Takes away what no word refers to. The mark goes before the word is read: who
- * keeps one, diverts it, and keeps it once more, has either diverted it by then or
- * sets the mark again.
+ * Takes away what no word refers to, one thread at a time. The mark goes before the
+ * word is read: who keeps one, diverts it, and keeps it once more, has either
+ * diverted it by then or sets the mark again. (What a vfork() has in a register
+ * meanwhile is lost, if its child has called from the same place.)
  */
-static void sweep(struct uprobe_space *space)
+static void sweep(struct uprobe_space *space, bool may_fault)
 {
 	unsigned long index;
 	void *entry;
 
-	if (time_before(jiffies, READ_ONCE(space->next_sweep)))
+	if (xchg(&space->is_swept, true))
 		return;
-	WRITE_ONCE(space->next_sweep, jiffies + SWEEP_INTERVAL);
 	xa_for_each(&space->diverted, index, entry) {
 		xa_clear_mark(&space->diverted, index, KEPT);
-		if (!may_be_diverted(space, sp_of(index), entry))
+		if (!may_be_diverted(space, sp_of(index), entry, may_fault))
 			erase(space, index, entry);
 		cond_resched();
 	}
+	smp_store_release(&space->is_swept, false);
 }
 
 /* Threads that come at once may exceed the limit by as many. */
@@ -202,7 +237,10 @@ static bool has_room(struct uprobe_space *space, unsigned long sp)
 	if (READ_ONCE(space->nr_diverted) < limit ||
 	    xa_load(&space->diverted, index_of(sp)))
 		return true;
-	sweep(space);
+	if (time_before(jiffies, READ_ONCE(space->next_sweep)))
+		return false;
+	WRITE_ONCE(space->next_sweep, jiffies + SWEEP_INTERVAL);
+	sweep(space, true);
 	return READ_ONCE(space->nr_diverted) < limit;
 }
 
@@ -222,22 +260,19 @@ static int keep(struct uprobe_space *space, unsigned long sp, void *entry)
 	return xa_err(old);
 }
 
-/* A child of vfork(): its parent returns from the same frames. */
+/* A child of vfork(): who made it returns from the same frames. */
 static bool is_on_parents_stack(void)
 {
-	struct task_struct *parent;
-
-	if (!current->vfork_done)
-		return false;
-	guard(rcu)();
-	parent = rcu_dereference(current->real_parent);
-	return READ_ONCE(parent->mm) == current->mm;
+	return current->vfork_done && atomic_read(&current->mm->mm_users) > 1;
 }
 
 /* ---- entries ------------------------------------------------------------ */
 
-/* Not the vDSO: unwinders know the way out of a signal handler. */
-static bool is_generated_code(unsigned long vaddr)
+/*
+ * Not the vDSO: unwinders know the way out of a signal handler. And not what merely
+ * lies where the word of a call would, where all memory can be executed.
+ */
+static bool is_generated_code(unsigned long vaddr, bool is_64bit)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
@@ -249,7 +284,7 @@ static bool is_generated_code(unsigned long vaddr)
 	is = vma && (vma->vm_flags & VM_EXEC) && !uprobe_vma_is_text(vma) &&
 	     (vma->vm_file || vma_is_anonymous(vma));
 	mmap_read_unlock(mm);
-	return is;
+	return is && arch_uprobe_follows_call(vaddr, is_64bit);
 }
 
 static int divert(struct uprobe_space *space, unsigned long sp, void *entry)
@@ -295,13 +330,19 @@ int uprobe_divert(struct uprobe_site *entry, struct pt_regs *regs,
 	kept = entry_of(ret_addr, is_64bit);
 	/* if the last one here was the same, the rest is as it was */
 	if (xa_load(&space->diverted, index_of(sp)) != kept &&
-	    !is_generated_code(ret_addr))
+	    !is_generated_code(ret_addr, is_64bit))
 		return -ENXIO;
 	if (!READ_ONCE(uprobe_trampoline) || !arch_uprobe_may_divert() ||
 	    sp_of(index_of(sp)) != sp || is_on_parents_stack())
 		return -EPERM;
 	err = map_trampoline(space, entry->vaddr);
-	return err ?: divert(space, sp, kept);
+	if (err)
+		return err;
+	/* code of the other mode was first */
+	if (READ_ONCE(space->trampoline_lost) ||
+	    (!is_64bit && space->trampoline > U32_MAX))
+		return -EPERM;
+	return divert(space, sp, kept);
 }
 
 /**
@@ -335,7 +376,8 @@ bool uprobe_is_diverted(struct uprobe_space *space, struct pt_regs *regs,
 static bool is_at_trampoline(struct uprobe_space *space, struct pt_regs *regs)
 {
 	return space && READ_ONCE(space->trampoline) &&
-	       instruction_pointer(regs) == space->trampoline;
+	       instruction_pointer(regs) == space->trampoline &&
+	       arch_uprobe_in_flat_code(regs);
 }
 
 /* Where the return word was, if the function has taken away nothing but that. */
@@ -354,7 +396,8 @@ static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
 
 	*sp = last;
 	entry = xa_load(&space->diverted, index_of(last));
-	if (entry && is_diverted(space, last, entry))
+	if (entry && is_64bit(entry) == user_64bit_mode(regs) &&
+	    is_diverted(space, last, entry))
 		return entry;
 	xa_for_each_range(&space->diverted, index, entry,
 			  index_of(last - min(last, MAX_POPPED)),
@@ -501,8 +544,12 @@ int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from)
 	int err;
 
 	to->trampoline = from->trampoline;
+	to->trampoline_lost = from->trampoline_lost;
+	if (!from->nr_returners)
+		sweep(from, false);
 	xa_for_each(&from->diverted, index, entry) {
-		err = keep(to, sp_of(index), entry);
+		err = may_be_diverted(from, sp_of(index), entry, false) ?
+		      keep(to, sp_of(index), entry) : 0;
 		if (err)
 			return err;
 		cond_resched();

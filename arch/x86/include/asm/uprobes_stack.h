@@ -55,11 +55,12 @@ static inline bool uprobe_write_word(unsigned long value, unsigned long sp,
  * arch_uprobe_may_divert - may the return word of a call be replaced?
  *
  * Context: task context.
- * Return: true, unless a shadow stack has another copy of it.
+ * Return: true, unless a shadow stack has another copy of it, or the processor
+ * executes whatever can be read.
  */
 static inline bool arch_uprobe_may_divert(void)
 {
-	return !shstk_is_enabled();
+	return !shstk_is_enabled() && (__supported_pte_mask & _PAGE_NX);
 }
 
 /**

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which mode is an address space in, and where may a slot be?
+ * Which mode is an address space in, where may a slot be, and where a return?
  *
  * Called by the core when a site is made: the answers choose how the
- * instruction is decoded (classify.c) and where its slot goes (relocate.c).
+ * instruction is decoded (classify.c) and where its slot goes (relocate.c). And
+ * when a call is to return by the trampoline.
  */
 #include <linux/errno.h>
 #include <linux/minmax.h>
@@ -11,7 +12,9 @@
 #include <linux/security.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/uprobes.h>
+#include <asm/insn.h>
 #include <asm/mmu_context.h>
 
 /* Displacements reach 2 GB; the rest is for the length of area and code. */
@@ -77,4 +80,36 @@ int arch_uprobe_slot_range(const struct mm_struct *mm,
 	if ((s64)(top - vaddr) > above)
 		*high = vaddr + above;
 	return *low < *high ? 0 : -ERANGE;
+}
+
+/* The longest of `call *disp32(base,index,scale)`, with a prefix or two. */
+#define MAX_CALL	9
+
+/**
+ * arch_uprobe_follows_call - can this be where a call returns to?
+ * @vaddr: the address, of the current process
+ * @is_64bit: the mode of the code
+ *
+ * Context: task context; may sleep.
+ * Return: true if the bytes before it can be read as a near call.
+ */
+bool arch_uprobe_follows_call(unsigned long vaddr, bool is_64bit)
+{
+	u8 bytes[MAX_CALL];
+	struct insn insn;
+	int len;
+
+	for (len = 2; len <= MAX_CALL; len++) {
+		if (copy_from_user(bytes, (void __user *)vaddr - len, len))
+			return false;
+		if (insn_decode(&insn, bytes, len, is_64bit ? INSN_MODE_64 :
+				INSN_MODE_32) || insn.length != len ||
+		    insn_is_avx(&insn))
+			continue;
+		if (insn.opcode.bytes[0] == 0xe8 ||
+		    (insn.opcode.bytes[0] == 0xff &&
+		     X86_MODRM_REG(insn.modrm.value) == 2))
+			return true;
+	}
+	return false;
 }
