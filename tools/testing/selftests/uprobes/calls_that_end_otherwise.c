@@ -230,6 +230,29 @@ static void wait_for_ever(void)
 		pause();
 }
 
+static void *thread_that_is_cancelled(void *unused UNUSED)
+{
+	return (void *)(long)descend(2, wait_for_ever);
+}
+
+static void cancelled_threads_end_inside_calls(void)
+{
+	pthread_t thread;
+	void *value;
+
+	probe_targets();
+	must(!pthread_create(&thread, NULL, thread_that_is_cancelled, NULL));
+	while (count("descend", "pending") < 3)
+		usleep(1000);
+	pthread_cancel(thread);
+	pthread_join(thread, &value);
+	usleep(100000);
+	disable_all();
+	check(value == PTHREAD_CANCELED, "pthread_cancel_inside_a_call_ends_the_thread");
+	check_counts("descend", 3, 0, "exit", 3, "pthread_cancel_inside_calls_is_counted");
+	remove_all();
+}
+
 static void *thread_that_stays(void *unused UNUSED)
 {
 	return (void *)(long)descend(1, wait_for_ever);
@@ -740,6 +763,7 @@ int main(void)
 	longjmp_in_a_loop_leaves_no_call_behind();
 	processes_end_inside_calls();
 	threads_end_inside_calls();
+	cancelled_threads_end_inside_calls();
 	execve_ends_the_calls_of_other_threads();
 	events_may_go_inside_a_call();
 	events_may_be_switched_off_inside_a_call();
