@@ -276,6 +276,7 @@ void uprobe_notify_resume(struct pt_regs *regs);
 bool uprobe_deny_signal(void);
 void uprobe_sigreturn(void);
 unsigned long uprobe_user_ip(struct pt_regs *regs);
+unsigned long uprobe_returns_to(unsigned long sp, unsigned long word);
 unsigned long uprobe_task_ip(struct task_struct *task, unsigned long ip);
 void uprobe_leave_slot(struct pt_regs *regs);
 unsigned long uprobe_get_trap_addr(struct pt_regs *regs);
@@ -330,6 +331,7 @@ static inline void uprobes_init(void) { }
 
 #define uprobe_get_trap_addr(regs)	instruction_pointer(regs)
 #define uprobe_user_ip(regs)		instruction_pointer(regs)
+#define uprobe_returns_to(sp, word)	(word)
 #define uprobe_task_ip(task, ip)	(ip)
 
 static inline struct uprobe *

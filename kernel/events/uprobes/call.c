@@ -151,9 +151,10 @@ static bool is_left(const struct open_call *call, unsigned long sp,
 
 	if (call->pub.sp > sp || !same_stack(call->pub.sp, sp))
 		return false;
-	if (!uprobe_read_word(&word, call->pub.sp, user_64bit_mode(regs)) ||
-	    (word != call->pub.ret_addr &&
-	     word != READ_ONCE(space->trampoline)))
+	if (!uprobe_read_word(&word, call->pub.sp, user_64bit_mode(regs)))
+		return true;
+	uprobe_is_diverted(space, regs, call->pub.sp, &word);
+	if (word != call->pub.ret_addr)
 		return true;
 	if (READ_ONCE(space->wanders))
 		return false;
@@ -228,8 +229,8 @@ static int see_to_return(struct uprobe_site *entry, struct pt_regs *regs,
 		if (err != -ENXIO)
 			return err;
 	}
-	err = uprobe_divert(entry, regs, opening->sp, opening->ret_addr);
-	opening->diverted = !err;
+	err = uprobe_may_divert(entry, regs, opening->sp, opening->ret_addr);
+	opening->divert = !err;
 	if (err != -ENXIO)
 		return err;
 	return uprobe_site_make_return(entry, opening->ret_addr);
@@ -273,6 +274,7 @@ prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
 	opening->missed = UPROBE_MISSED_FAULT;
 	if (!arch_uprobe_read_return(regs, &opening->sp, &opening->ret_addr))
 		return -EAGAIN;
+	opening->divert = false;
 	opening->diverted = uprobe_is_diverted(entry->space, regs, opening->sp,
 					       &opening->ret_addr);
 	err = bury_dead(ut, uprobe, returned, opening, regs, may_wait);
@@ -371,6 +373,48 @@ struct open_call *uprobe_calls_open(struct uprobe_thread *ut,
 	call->takers = opening->takers;
 	ut->nr_timed += call->timed;
 	return call;
+}
+
+/**
+ * uprobe_calls_divert - the call that was just opened returns by the trampoline
+ * @ut: the current thread
+ * @space: its address space's
+ * @regs: at the function's first instruction
+ * @opening: what uprobe_calls_prepare() has found
+ *
+ * If it can't, it is missed.
+ *
+ * Context: task context, no locks; may sleep.
+ */
+void uprobe_calls_divert(struct uprobe_thread *ut, struct uprobe_space *space,
+			 struct pt_regs *regs,
+			 const struct uprobe_opening *opening)
+{
+	int err = uprobe_divert(space, regs, opening->sp, opening->ret_addr);
+
+	if (err)
+		abandon_call(ut, &ut->calls, err == -ENOMEM ?
+			     UPROBE_MISSED_MEMORY : UPROBE_MISSED_NO_SITE);
+}
+
+/**
+ * uprobe_calls_wait_for - has the current thread an open call with this return?
+ * @sp: address of its return word
+ * @ret_addr: what that held
+ *
+ * Context: task context.
+ * Return: true if so.
+ */
+bool uprobe_calls_wait_for(unsigned long sp, unsigned long ret_addr)
+{
+	struct uprobe_thread *ut = uprobe_thread_of(current);
+	const struct open_call *call;
+
+	for (call = ut ? ut->calls : NULL; call; call = call->next) {
+		if (call->pub.sp == sp && call->pub.ret_addr == ret_addr)
+			return true;
+	}
+	return false;
 }
 
 /**

@@ -312,7 +312,7 @@ static int gather_entry(struct arrival *a)
 	if (a->opening.missed >= 0)
 		return 0;
 	room = a->ut->pool->room >= READ_ONCE(a->entry->pouch_size);
-	if (room && (a->opening.diverted ||
+	if (room && (a->opening.diverted || a->opening.divert ||
 		     uprobe_returns_are_seen(a->site, a->opening.ret_addr)))
 		return 0;
 	if (a->attempt != ATTEMPT_LAST)
@@ -350,6 +350,7 @@ static void settle_call(struct arrival *a)
 		return;
 	a->ut->nr_timed -= call->timed;
 	uprobe_call_undo(a->ut, call);
+	a->opened = NULL;
 }
 
 static void commit_all(struct arrival *a)
@@ -555,6 +556,8 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 			uprobe_calls_prepare(ut, uprobe, site, regs, a.returned,
 					     &a.opening);
 	} while (!attempt(&a));
+	if (a.opened && a.opening.divert)
+		uprobe_calls_divert(ut, site->space, regs, &a.opening);
 	if (uprobe) {
 		if (a.asked && !a.kept)
 			uprobe_recheck(uprobe, current->mm);

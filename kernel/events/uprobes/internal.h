@@ -167,6 +167,8 @@ struct uprobe_left {
  * @trampoline_lost: the process has unmapped it. Never cleared.
  * @diverted: return words that it has replaced, by their addresses: trampoline.c
  * @nr_diverted: how many. Lock of @diverted.
+ * @nr_vforks: how many times a child has come that shares the address space and
+ *	lets its parent wait
  * @is_swept: a thread looks which of them can go
  * @next_sweep: jiffies before which none does so again, for want of room
  * @inherited: filters must be asked about every site, since fork made them.
@@ -199,6 +201,7 @@ struct uprobe_space {
 	unsigned long		trampoline;
 	struct xarray		diverted;
 	unsigned int		nr_diverted;
+	atomic_t		nr_vforks;
 	bool			trampoline_lost;
 	bool			is_swept;
 	unsigned long		next_sweep;
@@ -448,6 +451,7 @@ struct open_call {
  * @sp: address of the return word
  * @ret_addr: what it holds
  * @diverted: it has held that; now it leads to the trampoline
+ * @divert: it shall lead there
  * @missed: why no call can be opened: enum uprobe_event_count, or -1
  * @timed: some consumer wants to know how long the call takes
  * @takers: uprobe_consumer::bit of those that want the return
@@ -456,6 +460,7 @@ struct uprobe_opening {
 	unsigned long		sp;
 	unsigned long		ret_addr;
 	bool			diverted;
+	bool			divert;
 	int			missed;
 	bool			timed;
 	u64			takers;
@@ -881,7 +886,9 @@ struct open_call *uprobe_calls_fetch(struct uprobe_thread *ut,
 				     unsigned long vaddr, struct pt_regs *regs);
 
 /* trampoline.c */
-int uprobe_divert(struct uprobe_site *entry, struct pt_regs *regs,
+int uprobe_may_divert(struct uprobe_site *entry, struct pt_regs *regs,
+		      unsigned long sp, unsigned long ret_addr);
+int uprobe_divert(struct uprobe_space *space, struct pt_regs *regs,
 		  unsigned long sp, unsigned long ret_addr);
 bool uprobe_is_diverted(struct uprobe_space *space, struct pt_regs *regs,
 			unsigned long sp, unsigned long *ret_addr);
@@ -902,6 +909,10 @@ void uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
 			  struct uprobe_site *entry, struct pt_regs *regs,
 			  const struct open_call *returned,
 			  struct uprobe_opening *opening);
+void uprobe_calls_divert(struct uprobe_thread *ut, struct uprobe_space *space,
+			 struct pt_regs *regs,
+			 const struct uprobe_opening *opening);
+bool uprobe_calls_wait_for(unsigned long sp, unsigned long ret_addr);
 struct open_call *uprobe_calls_open(struct uprobe_thread *ut,
 				    struct uprobe *uprobe, unsigned long func,
 				    u64 epoch,

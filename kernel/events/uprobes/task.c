@@ -102,6 +102,8 @@ void uprobe_copy_process(struct task_struct *t, unsigned long flags)
 		inherit_calls(t);
 		if (uprobe_walked_since(mm->uprobes_state.dup_seq))
 			uprobe_mark_all(mm);
+	} else if ((flags & CLONE_VFORK) && mm->uprobes_state.space) {
+		atomic_inc(&mm->uprobes_state.space->nr_vforks);
 	}
 	if (uprobe_is_dirty(mm))
 		set_tsk_thread_flag(t, TIF_UPROBE);

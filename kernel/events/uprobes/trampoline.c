@@ -75,8 +75,14 @@ static void closed(struct vm_area_struct *vma)
 {
 	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
 
-	if (space)
+	/* a child has that of a parent whose probes had all gone */
+	if (space && vma->vm_start == (space->trampoline & PAGE_MASK))
 		WRITE_ONCE(space->trampoline_lost, true);
+}
+
+static int refuse_move(struct vm_area_struct *vma)
+{
+	return -EINVAL;
 }
 
 static const char *name(struct vm_area_struct *vma)
@@ -87,6 +93,7 @@ static const char *name(struct vm_area_struct *vma)
 static const struct vm_operations_struct vm_ops = {
 	.fault	= fault,
 	.close	= closed,
+	.mremap	= refuse_move,
 	.name	= name,
 };
 
@@ -207,23 +214,43 @@ static void erase(struct uprobe_space *space, unsigned long index, void *entry)
 	xa_unlock(&space->diverted);
 }
 
+/* glibc's vfork() has its return word in a register as long as there is a child. */
+static bool has_vfork_child(const struct mm_struct *mm)
+{
+	struct task_struct *p, *t;
+
+	guard(rcu)();
+	for_each_process_thread(p, t) {
+		if (READ_ONCE(t->mm) == mm && READ_ONCE(t->vfork_done))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Takes away what no word refers to, one thread at a time. The mark goes before the
  * word is read: who keeps one, diverts it, and keeps it once more, has either
- * diverted it by then or sets the mark again. (What a vfork() has in a register
- * meanwhile is lost, if its child has called from the same place.)
+ * diverted it by then or sets the mark again. Until a child of vfork() is there, the
+ * word stands where it was.
  */
 static void sweep(struct uprobe_space *space, bool may_fault)
 {
+	int vforks = atomic_read_acquire(&space->nr_vforks);
 	unsigned long index;
 	void *entry;
 
-	if (xchg(&space->is_swept, true))
+	if (xa_empty(&space->diverted) || has_vfork_child(space->mm) ||
+	    xchg(&space->is_swept, true))
 		return;
 	xa_for_each(&space->diverted, index, entry) {
 		xa_clear_mark(&space->diverted, index, KEPT);
-		if (!may_be_diverted(space, sp_of(index), entry, may_fault))
+		if (!may_be_diverted(space, sp_of(index), entry, may_fault)) {
+			/* pairs with atomic_inc(), before the child runs */
+			smp_rmb();
+			if (atomic_read(&space->nr_vforks) != vforks)
+				break;
 			erase(space, index, entry);
+		}
 		cond_resched();
 	}
 	smp_store_release(&space->is_swept, false);
@@ -263,7 +290,10 @@ static int keep(struct uprobe_space *space, unsigned long sp, void *entry)
 /* A child of vfork(): who made it returns from the same frames. */
 static bool is_on_parents_stack(void)
 {
-	return current->vfork_done && atomic_read(&current->mm->mm_users) > 1;
+	guard(rcu)();
+	return current->vfork_done &&
+	       READ_ONCE(rcu_dereference(current->real_parent)->mm) ==
+	       current->mm;
 }
 
 /* ---- entries ------------------------------------------------------------ */
@@ -272,66 +302,64 @@ static bool is_on_parents_stack(void)
  * Not the vDSO: unwinders know the way out of a signal handler. And not what merely
  * lies where the word of a call would, where all memory can be executed.
  */
-static bool is_generated_code(unsigned long vaddr, bool is_64bit)
+static bool is_generated_code(struct vm_area_struct *vma)
 {
-	struct mm_struct *mm = current->mm;
-	struct vm_area_struct *vma;
-	bool is;
-
-	if (mmap_read_lock_killable(mm))
-		return false;
-	vma = vma_lookup(mm, vaddr);
-	is = vma && (vma->vm_flags & VM_EXEC) && !uprobe_vma_is_text(vma) &&
-	     (vma->vm_file || vma_is_anonymous(vma));
-	mmap_read_unlock(mm);
-	return is && arch_uprobe_follows_call(vaddr, is_64bit);
+	return vma && (vma->vm_flags & VM_EXEC) && !uprobe_vma_is_text(vma) &&
+	       (vma->vm_file || vma_is_anonymous(vma));
 }
 
-static int divert(struct uprobe_space *space, unsigned long sp, void *entry)
+/*
+ * A stack that others can read has to say what it says: debuggers of theirs, too.
+ * Return: as uprobe_may_divert()
+ */
+static int check_caller(unsigned long ret_addr, unsigned long sp, bool is_64bit)
 {
-	int err;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *stack;
+	int err = 0;
 
-	if (!has_room(space, sp))
-		return -ENOSPC;
-	err = keep(space, sp, entry);
-	if (err)
-		return err;
-	if (!uprobe_write_word(space->trampoline, sp, is_64bit(entry)))
-		return -EFAULT;
-	err = keep(space, sp, entry);
-	if (err)
-		uprobe_write_word(ret_addr_of(entry), sp, is_64bit(entry));
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	stack = vma_lookup(mm, sp);
+	if (!is_generated_code(vma_lookup(mm, ret_addr)))
+		err = -ENXIO;
+	else if (!stack || !is_cow_mapping(stack->vm_flags))
+		err = -EPERM;
+	mmap_read_unlock(mm);
+	if (err == -ENXIO || !arch_uprobe_follows_call(ret_addr, is_64bit))
+		return -ENXIO;
 	return err;
 }
 
 /**
- * uprobe_divert - let a call return by the trampoline
+ * uprobe_may_divert - can a call return by the trampoline?
  * @entry: the site that was hit, in the current task's address space; referenced
  * @regs: at the function's first instruction
  * @sp: address of the return word
  * @ret_addr: what it holds
  *
- * Should no call be opened after all, the function returns nevertheless.
+ * The stack isn't touched before the consumers have seen it: uprobe_divert().
  *
  * Context: task context, no locks; may sleep.
  * Return: 0; -ENXIO if it isn't called from generated code; -EPERM if its return
- * word isn't to be touched; -ENOSPC if too many have been, -EFAULT, -ENOMEM, -EINTR.
+ * word isn't to be touched; -ENOSPC if too many have been, -ENOMEM, -EINTR.
  */
-int uprobe_divert(struct uprobe_site *entry, struct pt_regs *regs,
-		  unsigned long sp, unsigned long ret_addr)
+int uprobe_may_divert(struct uprobe_site *entry, struct pt_regs *regs,
+		      unsigned long sp, unsigned long ret_addr)
 {
 	struct uprobe_space *space = entry->space;
 	bool is_64bit = user_64bit_mode(regs);
-	void *kept;
 	int err;
 
 	if (!IS_ENABLED(CONFIG_64BIT) || ret_addr >= TASK_SIZE_MAX)
 		return -ENXIO;
-	kept = entry_of(ret_addr, is_64bit);
 	/* if the last one here was the same, the rest is as it was */
-	if (xa_load(&space->diverted, index_of(sp)) != kept &&
-	    !is_generated_code(ret_addr, is_64bit))
-		return -ENXIO;
+	if (xa_load(&space->diverted, index_of(sp)) !=
+	    entry_of(ret_addr, is_64bit)) {
+		err = check_caller(ret_addr, sp, is_64bit);
+		if (err)
+			return err;
+	}
 	if (!READ_ONCE(uprobe_trampoline) || !arch_uprobe_may_divert() ||
 	    sp_of(index_of(sp)) != sp || is_on_parents_stack())
 		return -EPERM;
@@ -342,7 +370,36 @@ int uprobe_divert(struct uprobe_site *entry, struct pt_regs *regs,
 	if (READ_ONCE(space->trampoline_lost) ||
 	    (!is_64bit && space->trampoline > U32_MAX))
 		return -EPERM;
-	return divert(space, sp, kept);
+	return has_room(space, sp) ? 0 : -ENOSPC;
+}
+
+/**
+ * uprobe_divert - let a call return by the trampoline
+ * @space: of the current task's mm
+ * @regs: at the function's first instruction
+ * @sp: address of the return word
+ * @ret_addr: what it holds, for which uprobe_may_divert() has returned 0
+ *
+ * Whatever becomes of the call, the function returns to its caller.
+ *
+ * Context: task context, no locks; may sleep.
+ * Return: 0, -EFAULT or -ENOMEM.
+ */
+int uprobe_divert(struct uprobe_space *space, struct pt_regs *regs,
+		  unsigned long sp, unsigned long ret_addr)
+{
+	void *entry = entry_of(ret_addr, user_64bit_mode(regs));
+	int err;
+
+	err = keep(space, sp, entry);
+	if (err)
+		return err;
+	if (!uprobe_write_word(space->trampoline, sp, is_64bit(entry)))
+		return -EFAULT;
+	err = keep(space, sp, entry);
+	if (err)
+		uprobe_write_word(ret_addr, sp, is_64bit(entry));
+	return err;
 }
 
 /**
@@ -396,8 +453,10 @@ static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
 
 	*sp = last;
 	entry = xa_load(&space->diverted, index_of(last));
+	/* a function may take its word away, and jump there in the end */
 	if (entry && is_64bit(entry) == user_64bit_mode(regs) &&
-	    is_diverted(space, last, entry))
+	    (is_diverted(space, last, entry) ||
+	     uprobe_calls_wait_for(last, ret_addr_of(entry))))
 		return entry;
 	xa_for_each_range(&space->diverted, index, entry,
 			  index_of(last - min(last, MAX_POPPED)),
@@ -490,11 +549,36 @@ void uprobe_return_diverted(struct uprobe_thread *ut, struct pt_regs *regs)
 	}
 	uprobe_calls_attend(ut);
 	uprobe_deliver_patiently(ut, &caller, regs);
-	uprobe_calls_release(ut);
 	uprobe_calls_entered(ut, ktime_get_ns());
+	uprobe_calls_release(ut);
 }
 
-/* ---- debuggers ---------------------------------------------------------- */
+/* ---- observers ----------------------------------------------------------- */
+
+/**
+ * uprobe_returns_to - where does a return word lead?
+ * @sp: address of the word on the current task's stack
+ * @word: what it holds
+ *
+ * For call chains.
+ *
+ * Context: any, also NMI.
+ * Return: @word, or what the trampoline has replaced.
+ */
+unsigned long uprobe_returns_to(unsigned long sp, unsigned long word)
+{
+	struct uprobe_space *space;
+	void *entry;
+
+	if (!current->mm)
+		return word;
+	/* pairs with smp_store_release() in uprobe_space_make() */
+	space = smp_load_acquire(&current->mm->uprobes_state.space);
+	if (likely(!space || !space->trampoline || word != space->trampoline))
+		return word;
+	entry = xa_load(&space->diverted, index_of(sp));
+	return entry ? ret_addr_of(entry) : word;
+}
 
 /**
  * uprobe_hide_trampoline - a debugger has read memory

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
 #include <execinfo.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <sys/prctl.h>
@@ -285,6 +286,147 @@ static void debuggers_see_the_caller(void)
 	remove_all();
 }
 
+/* The stack is touched when all have seen it. */
+static void entries_see_the_caller(void)
+{
+	char wanted[64], *trace;
+
+	define_both("plain", plain);
+	define('p', "stack", plain, sizeof(long) == 8 ? "caller=$stack0:x64" : "caller=$stack0:x32");
+	enable_all();
+	must(!write_file(TRACING "trace", O_TRUNC, ""));
+	equal(caller(plain, 1), 4, "entry_that_looks_at_the_stack_computes_the_same");
+	trace = read_file(TRACING "trace", NULL);
+	must(trace);
+	sprintf(wanted, "caller=0x%lx\n", (unsigned long)caller + RETURNS_TO);
+	check(strstr(trace, wanted) != NULL, "entry_sees_the_caller");
+	free(trace);
+	all_return("plain_ret", 1, "call_whose_entry_is_recorded");
+	remove_all();
+}
+
+/* A stack that others may read says what it says. */
+static int (*called_on_stack)(int x);
+static int result;
+
+static void *run_caller(void *unused)
+{
+	result = caller(called_on_stack, 5);
+	return unused;
+}
+
+static void shared_stacks_are_untouched(void)
+{
+	void *stack = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	must(stack != MAP_FAILED && !pthread_attr_init(&attr) && !pthread_attr_setstack(&attr, stack, 1 << 20));
+	define('r', "looks", looks, "");
+	enable_all();
+	called_on_stack = looks;
+	must(!pthread_create(&thread, &attr, run_caller, NULL) && !pthread_join(thread, NULL));
+	equal(result, 6, "call_on_a_shared_stack_computes_the_same");
+	check(seen_by_itself == (uintptr_t)caller + RETURNS_TO, "shared_stack_is_untouched");
+	equal(count("looks", "no-site"), 1, "return_on_a_shared_stack_is_missed");
+	check(is_balanced("looks"), "call_on_a_shared_stack_is_balanced");
+	remove_all();
+	munmap(stack, 1 << 20);
+}
+
+#ifdef __x86_64__
+/* It takes its return word away, and another call comes in its place. */
+int jumps_back(int x);
+asm(".text; .balign 16; .globl jumps_back; .type jumps_back, @function\n"
+    "jumps_back: nop; pop %rdx; push %rbx; mov %rdx, %rbx; call plain; mov %rbx, %rdx; pop %rbx; jmp *%rdx\n"
+    ".size jumps_back, . - jumps_back");
+
+static void functions_may_jump_back(void)
+{
+	define('r', "jumps_back", jumps_back, "");
+	enable_all();
+	equal(caller(jumps_back, 5), 16, "function_that_jumps_back_computes_the_same");
+	all_return("jumps_back", 1, "function_that_jumps_back");
+	remove_all();
+}
+
+/* framed(f, x): f(x) + 1, with a frame pointer */
+static const char framed_code[] =
+	"\x55\x48\x89\xe5"		/* push %rbp; mov %rsp,%rbp */
+	"\x48\x89\xf8"			/* mov %rdi,%rax */
+	"\x89\xf7"			/* mov %esi,%edi */
+	"\xff\xd0"			/* call *%rax */
+	"\x83\xc0\x01"			/* add $1,%eax */
+	"\x5d\xc3";			/* pop %rbp; ret */
+#define FRAMED_RETURNS_TO 11
+
+static int (*framed)(int (*f)(int), int x);
+
+static PROBED __attribute__((optimize("no-omit-frame-pointer"))) int calls_plain(int x)
+{
+	int r = plain(x);
+
+	asm volatile("" : "+r"(r) : : "memory");
+	return r;
+}
+
+/* Is @address in the chain of the only sample? */
+static bool chain_has(const struct perf_event_mmap_page *page, unsigned long address)
+{
+	const char *data = (const char *)page + PAGE;
+	const struct perf_event_header *header = (const void *)data;
+	const uint64_t *chain = (const void *)(header + 1);
+	uint64_t i;
+
+	if (!page->data_head || header->type != PERF_RECORD_SAMPLE)
+		return false;
+	for (i = 1; i <= chain[0]; i++)
+		if (chain[i] == address)
+			return true;
+	return false;
+}
+
+static void call_chains_show_the_caller(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.size = sizeof(attr),
+		.sample_type = PERF_SAMPLE_CALLCHAIN,
+		.sample_period = 1,
+		.exclude_callchain_kernel = 1,
+	};
+	struct perf_event_mmap_page *page;
+	char *text, wanted[64];
+	int fd;
+
+	framed = generate(framed_code, sizeof(framed_code));
+	define('r', "calls_plain", calls_plain, "");
+	define('p', "plain", plain, "");
+	enable_all();
+	text = read_file(TRACING "events/t/plain/id", NULL);
+	must(text);
+	attr.config = strtoul(text, NULL, 0);
+	free(text);
+	fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	must(fd >= 0);
+	page = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+	must(page != MAP_FAILED);
+	must(!write_file(TRACING "options/userstacktrace", 0, "1") && !write_file(TRACING "trace", O_TRUNC, ""));
+	equal(framed(calls_plain, 5), 16, "chain_computes_the_same");
+	must(!write_file(TRACING "options/userstacktrace", 0, "0"));
+	check(chain_has(page, (uintptr_t)framed + FRAMED_RETURNS_TO), "call_chain_of_perf_shows_the_caller");
+	text = read_file(TRACING "trace", NULL);
+	must(text);
+	sprintf(wanted, "<%016lx>", (unsigned long)framed + FRAMED_RETURNS_TO);
+	check(strstr(text, wanted) != NULL, "call_chain_of_ftrace_shows_the_caller");
+	free(text);
+	munmap(page, 2 * PAGE);
+	close(fd);
+	all_return("calls_plain", 1, "call_in_a_chain");
+	remove_all();
+}
+#endif
+
 #ifdef __x86_64__
 #define IP(regs)	((regs).rip)
 #else
@@ -455,12 +597,16 @@ int main(void)
 	probes_leave_during_calls();
 	jumps_leave_calls();
 	filters_see_nothing();
+	entries_see_the_caller();
+	shared_stacks_are_untouched();
 	debuggers_see_the_caller();
 	debuggers_step_to_the_caller();
 	unwinders_come_to_an_end();
 	nobody_jumps_there();
 	nothing_is_touched_if_not_wanted();
 #ifdef __x86_64__
+	functions_may_jump_back();
+	call_chains_show_the_caller();
 	vfork_returns_twice();
 #endif
 	return finish();

@@ -50,7 +50,7 @@ FUNCTION int leaf(int x)
 		show_by_glibc();
 		show_by_libunwind();
 	}
-	for (i = 0; i < 20000; i++)
+	for (i = 0; i < 200000; i++)
 		noise = noise * 1664525 + 1013904223;
 	return x * 2;
 }
