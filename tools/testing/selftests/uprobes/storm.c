@@ -282,16 +282,28 @@ static void start_actors(pthread_t *threads)
 			must(!pthread_create(&threads[i], NULL, actors[i].act, (void *)i));
 }
 
+static bool everybody_has_had_a_turn(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(actors); i++)
+		if (takes_part[i] && !*(volatile unsigned long *)&shared->rounds[i])
+			return false;
+	return true;
+}
+
+/* Longer on a machine that is so slow that somebody would have done nothing. */
 static void storm(int seconds)
 {
 	pthread_t threads[ARRAY_SIZE(actors)];
-	time_t end = time(NULL) + seconds;
+	time_t start = time(NULL), now = start;
 	size_t i;
 
 	start_actors(threads);
-	while (time(NULL) < end) {
+	while (now < start + seconds || (now < start + 4 * seconds && !everybody_has_had_a_turn())) {
 		usleep(2000);
 		drain_rings();
+		now = time(NULL);
 	}
 	shared->stop = true;
 	for (i = 0; i < ARRAY_SIZE(actors); i++)
@@ -299,20 +311,16 @@ static void storm(int seconds)
 			pthread_join(threads[i], NULL);
 }
 
-static void everybody_had_a_turn(void)
+static void say_who_had_a_turn(void)
 {
-	bool all = true;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(actors); i++) {
-		if (!takes_part[i])
-			continue;
-		note("%-12s %lu rounds", actors[i].name, shared->rounds[i]);
-		all &= shared->rounds[i] > 0;
-	}
+	for (i = 0; i < ARRAY_SIZE(actors); i++)
+		if (takes_part[i])
+			note("%-12s %lu rounds", actors[i].name, shared->rounds[i]);
 	note("%lu calls, %lu signals, %lu escapes, %lu forks, %lu execs", shared->calls, shared->signals,
 	     shared->escapes, shared->forks, shared->execs);
-	check(all, "everybody_had_a_turn");
+	check(everybody_has_had_a_turn(), "everybody_had_a_turn");
 }
 
 /* Memory that programs find by the number of a file. */
@@ -381,7 +389,7 @@ int main(int argc, char **argv)
 	equal(shared->wrong, 0, "every_result_is_right");
 	equal(shared->in_slots, 0, "no_slot_is_ever_seen");
 	equal(shared->failures, 0, "no_child_fails_and_no_request");
-	everybody_had_a_turn();
+	say_who_had_a_turn();
 	perf_is_exact();
 	close_kept();
 	disable_all();
