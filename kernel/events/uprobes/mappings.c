@@ -56,11 +56,18 @@ bool uprobe_vma_is_executed(const struct vm_area_struct *vma)
 
 /* ---- the range that changed --------------------------------------------- */
 
-/* Is it on its way out, with all its threads or alone? */
-static bool is_leaving(struct task_struct *t)
+/* The task that owns the mm, if that is known, and it isn't on its way out. */
+static struct task_struct *owner_of(struct mm_struct *mm)
 {
-	return (t->flags & PF_EXITING) ||
-	       (READ_ONCE(t->signal->flags) & SIGNAL_GROUP_EXIT);
+	struct task_struct *t = NULL;
+
+#ifdef CONFIG_MEMCG
+	t = rcu_dereference(mm->owner);
+	if (t && (READ_ONCE(t->mm) != mm || (t->flags & PF_EXITING) ||
+		  (READ_ONCE(t->signal->flags) & SIGNAL_GROUP_EXIT)))
+		t = NULL;
+#endif
+	return t;
 }
 
 /*
@@ -80,15 +87,13 @@ static void send_word(struct mm_struct *mm)
 	if (!atomic_read(&mm->mm_users))
 		return;
 	guard(rcu)();
-#ifdef CONFIG_MEMCG
-	t = rcu_dereference(mm->owner);
-	if (t && READ_ONCE(t->mm) == mm && !is_leaving(t)) {
+	t = owner_of(mm);
+	if (t) {
 		set_tsk_thread_flag(t, TIF_UPROBE);
 		kick_process(t);
-		return;
+	} else {
+		uprobe_flag_threads(mm);
 	}
-#endif
-	uprobe_flag_threads(mm);
 }
 
 static void widen(struct uprobes_state *state, unsigned long start,
