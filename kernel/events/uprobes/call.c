@@ -114,6 +114,7 @@ static void abandon_call(struct uprobe_thread *ut, struct open_call **link,
 			 enum uprobe_event_count why)
 {
 	count_call(*link, why);
+	uprobe_forget_diverted((*link)->pub.sp);
 	drop_call(ut, link);
 }
 
@@ -395,26 +396,6 @@ void uprobe_calls_divert(struct uprobe_thread *ut, struct uprobe_space *space,
 	if (err)
 		abandon_call(ut, &ut->calls, err == -ENOMEM ?
 			     UPROBE_MISSED_MEMORY : UPROBE_MISSED_NO_SITE);
-}
-
-/**
- * uprobe_calls_wait_for - has the current thread an open call with this return?
- * @sp: address of its return word
- * @ret_addr: what that held
- *
- * Context: task context.
- * Return: true if so.
- */
-bool uprobe_calls_wait_for(unsigned long sp, unsigned long ret_addr)
-{
-	struct uprobe_thread *ut = uprobe_thread_of(current);
-	const struct open_call *call;
-
-	for (call = ut ? ut->calls : NULL; call; call = call->next) {
-		if (call->pub.sp == sp && call->pub.ret_addr == ret_addr)
-			return true;
-	}
-	return false;
 }
 
 /**

@@ -890,6 +890,7 @@ int uprobe_may_divert(struct uprobe_site *entry, struct pt_regs *regs,
 		      unsigned long sp, unsigned long ret_addr);
 int uprobe_divert(struct uprobe_space *space, struct pt_regs *regs,
 		  unsigned long sp, unsigned long ret_addr);
+void uprobe_forget_diverted(unsigned long sp);
 bool uprobe_is_diverted(struct uprobe_space *space, struct pt_regs *regs,
 			unsigned long sp, unsigned long *ret_addr);
 unsigned long uprobe_diverted_ip(struct uprobe_space *space,
@@ -912,7 +913,6 @@ void uprobe_calls_prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
 void uprobe_calls_divert(struct uprobe_thread *ut, struct uprobe_space *space,
 			 struct pt_regs *regs,
 			 const struct uprobe_opening *opening);
-bool uprobe_calls_wait_for(unsigned long sp, unsigned long ret_addr);
 struct open_call *uprobe_calls_open(struct uprobe_thread *ut,
 				    struct uprobe *uprobe, unsigned long func,
 				    u64 epoch,

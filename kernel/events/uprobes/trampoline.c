@@ -52,6 +52,9 @@
 /* The word was kept since the sweep has looked for it. */
 #define KEPT		XA_MARK_0
 
+/* Its call hasn't returned, as far as is known; also if it has taken the word away. */
+#define OPEN		XA_MARK_1
+
 /* ---- the page ----------------------------------------------------------- */
 
 /* In the page: an unwinder may look for the call before it, too. */
@@ -230,21 +233,26 @@ static bool has_vfork_child(const struct mm_struct *mm)
 /*
  * Takes away what no word refers to, one thread at a time. The mark goes before the
  * word is read: who keeps one, diverts it, and keeps it once more, has either
- * diverted it by then or sets the mark again. Until a child of vfork() is there, the
- * word stands where it was.
+ * diverted it by then or sets the mark again.
+ *
+ * @for_room: a call that has taken its word away can't be spared, unless there is
+ *	a child of vfork()
  */
-static void sweep(struct uprobe_space *space, bool may_fault)
+static void sweep(struct uprobe_space *space, bool for_room)
 {
 	int vforks = atomic_read_acquire(&space->nr_vforks);
 	unsigned long index;
 	void *entry;
 
-	if (xa_empty(&space->diverted) || has_vfork_child(space->mm) ||
+	if (xa_empty(&space->diverted) ||
+	    (for_room && has_vfork_child(space->mm)) ||
 	    xchg(&space->is_swept, true))
 		return;
 	xa_for_each(&space->diverted, index, entry) {
+		if (!for_room && xa_get_mark(&space->diverted, index, OPEN))
+			continue;
 		xa_clear_mark(&space->diverted, index, KEPT);
-		if (!may_be_diverted(space, sp_of(index), entry, may_fault)) {
+		if (!may_be_diverted(space, sp_of(index), entry, for_room)) {
 			/* pairs with atomic_inc(), before the child runs */
 			smp_rmb();
 			if (atomic_read(&space->nr_vforks) != vforks)
@@ -280,6 +288,7 @@ static int keep(struct uprobe_space *space, unsigned long sp, void *entry)
 	old = __xa_store(&space->diverted, index, entry, GFP_KERNEL_ACCOUNT);
 	if (!xa_is_err(old)) {
 		__xa_set_mark(&space->diverted, index, KEPT);
+		__xa_set_mark(&space->diverted, index, OPEN);
 		if (!old)
 			WRITE_ONCE(space->nr_diverted, space->nr_diverted + 1);
 	}
@@ -353,13 +362,9 @@ int uprobe_may_divert(struct uprobe_site *entry, struct pt_regs *regs,
 
 	if (!IS_ENABLED(CONFIG_64BIT) || ret_addr >= TASK_SIZE_MAX)
 		return -ENXIO;
-	/* if the last one here was the same, the rest is as it was */
-	if (xa_load(&space->diverted, index_of(sp)) !=
-	    entry_of(ret_addr, is_64bit)) {
-		err = check_caller(ret_addr, sp, is_64bit);
-		if (err)
-			return err;
-	}
+	err = check_caller(ret_addr, sp, is_64bit);
+	if (err)
+		return err;
 	if (!READ_ONCE(uprobe_trampoline) || !arch_uprobe_may_divert() ||
 	    sp_of(index_of(sp)) != sp || is_on_parents_stack())
 		return -EPERM;
@@ -383,14 +388,19 @@ int uprobe_may_divert(struct uprobe_site *entry, struct pt_regs *regs,
  * Whatever becomes of the call, the function returns to its caller.
  *
  * Context: task context, no locks; may sleep.
- * Return: 0, -EFAULT or -ENOMEM.
+ * Return: 0; -EPERM if that isn't so any more, or a handler has changed the word;
+ * -EFAULT or -ENOMEM.
  */
 int uprobe_divert(struct uprobe_space *space, struct pt_regs *regs,
 		  unsigned long sp, unsigned long ret_addr)
 {
 	void *entry = entry_of(ret_addr, user_64bit_mode(regs));
+	unsigned long word;
 	int err;
 
+	if (READ_ONCE(space->trampoline_lost) ||
+	    !uprobe_read_word(&word, sp, is_64bit(entry)) || word != ret_addr)
+		return -EPERM;
 	err = keep(space, sp, entry);
 	if (err)
 		return err;
@@ -400,6 +410,24 @@ int uprobe_divert(struct uprobe_space *space, struct pt_regs *regs,
 	if (err)
 		uprobe_write_word(ret_addr, sp, is_64bit(entry));
 	return err;
+}
+
+/**
+ * uprobe_forget_diverted - a call has been left, and will not return
+ * @sp: where its return word was, in the current task's address space
+ *
+ * What stands there decides alone from now on.
+ *
+ * Context: task context.
+ */
+void uprobe_forget_diverted(unsigned long sp)
+{
+	struct uprobe_space *space;
+
+	/* at the end of a task there may be none */
+	space = current->mm ? current->mm->uprobes_state.space : NULL;
+	if (space && !xa_empty(&space->diverted))
+		xa_clear_mark(&space->diverted, index_of(sp), OPEN);
 }
 
 /**
@@ -444,20 +472,23 @@ static unsigned long word_behind(struct pt_regs *regs)
 	       (user_64bit_mode(regs) ? sizeof(u64) : sizeof(u32));
 }
 
-/* What has returned? If the function has taken away more, it is the nearest one. */
+/*
+ * What has returned? If the function has taken away more, it is the nearest word
+ * that leads here. If there is none, the function has taken its word away, and has
+ * jumped here in the end.
+ */
 static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
 			   unsigned long *sp)
 {
 	unsigned long last = word_behind(regs), index;
-	void *entry, *found = NULL;
+	void *entry, *last_entry, *found = NULL;
 
 	*sp = last;
-	entry = xa_load(&space->diverted, index_of(last));
-	/* a function may take its word away, and jump there in the end */
-	if (entry && is_64bit(entry) == user_64bit_mode(regs) &&
-	    (is_diverted(space, last, entry) ||
-	     uprobe_calls_wait_for(last, ret_addr_of(entry))))
-		return entry;
+	last_entry = xa_load(&space->diverted, index_of(last));
+	if (last_entry && is_64bit(last_entry) != user_64bit_mode(regs))
+		last_entry = NULL;
+	if (last_entry && is_diverted(space, last, last_entry))
+		return last_entry;
 	xa_for_each_range(&space->diverted, index, entry,
 			  index_of(last - min(last, MAX_POPPED)),
 			  index_of(last)) {
@@ -467,7 +498,7 @@ static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
 		*sp = sp_of(index);
 		found = entry;
 	}
-	return found;
+	return found ?: last_entry;
 }
 
 /**
@@ -540,6 +571,7 @@ void uprobe_return_diverted(struct uprobe_thread *ut, struct pt_regs *regs)
 	caller.vaddr = ret_addr_of(entry);
 	instruction_pointer_set(regs, caller.vaddr);
 	if (!is_on_parents_stack()) {
+		xa_clear_mark(&space->diverted, index_of(sp), OPEN);
 		uprobe_write_word(caller.vaddr, sp, is_64bit(entry));
 		/* nobody diverts returns any more, and a child needn't copy it */
 		if (!READ_ONCE(space->nr_returners)) {
@@ -625,6 +657,7 @@ int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from)
 {
 	unsigned long index;
 	void *entry;
+	bool open;
 	int err;
 
 	to->trampoline = from->trampoline;
@@ -632,10 +665,13 @@ int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from)
 	if (!from->nr_returners)
 		sweep(from, false);
 	xa_for_each(&from->diverted, index, entry) {
-		err = may_be_diverted(from, sp_of(index), entry, false) ?
+		open = xa_get_mark(&from->diverted, index, OPEN);
+		err = open || may_be_diverted(from, sp_of(index), entry, false) ?
 		      keep(to, sp_of(index), entry) : 0;
 		if (err)
 			return err;
+		if (!open)
+			xa_clear_mark(&to->diverted, index, OPEN);
 		cond_resched();
 	}
 	return 0;

@@ -338,15 +338,40 @@ static void shared_stacks_are_untouched(void)
 /* It takes its return word away, and another call comes in its place. */
 int jumps_back(int x);
 asm(".text; .balign 16; .globl jumps_back; .type jumps_back, @function\n"
-    "jumps_back: nop; pop %rdx; push %rbx; mov %rdx, %rbx; call plain; mov %rbx, %rdx; pop %rbx; jmp *%rdx\n"
-    ".size jumps_back, . - jumps_back");
+    "jumps_back: nop; pop word_of_jumps_back(%rip); call inside; jmp *word_of_jumps_back(%rip)\n"
+    ".size jumps_back, . - jumps_back\n"
+    ".local word_of_jumps_back; .comm word_of_jumps_back, 8, 8");
+
+PROBED int inside(int x)
+{
+	if (at_the_bottom)
+		at_the_bottom();
+	return plain(x);
+}
 
 static void functions_may_jump_back(void)
 {
+	int status = -1, value;
+
 	define('r', "jumps_back", jumps_back, "");
 	enable_all();
 	equal(caller(jumps_back, 5), 16, "function_that_jumps_back_computes_the_same");
 	all_return("jumps_back", 1, "function_that_jumps_back");
+	/* what it calls takes its place on the stack, for all that can be told from there */
+	define('r', "inside", inside, "");
+	enable_all();
+	equal(caller(jumps_back, 5), 16, "function_that_jumps_back_over_another_computes_the_same");
+	all_return("inside", 1, "function_in_its_place");
+	check(is_balanced("jumps_back"), "function_that_jumps_back_over_another_is_balanced");
+	disable("inside");
+	at_the_bottom = fork_here;
+	value = caller(jumps_back, 5);
+	if (!child)
+		_exit(value == 16 ? 0 : 1);
+	at_the_bottom = NULL;
+	equal(value, 16, "function_that_jumps_back_in_the_parent_computes_the_same");
+	must(waitpid(child, &status, 0) == child);
+	equal(status, 0, "function_that_jumps_back_in_the_child_computes_the_same");
 	remove_all();
 }
 
