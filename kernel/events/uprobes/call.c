@@ -482,6 +482,17 @@ void uprobe_calls_entered(struct uprobe_thread *ut, u64 now)
  * from the same frame, which has overwritten the return word: after a real
  * return the word still stands there.
  */
+static int has_returned(const struct uprobe_thread *ut,
+			const struct uprobe_call *call, unsigned long vaddr,
+			struct pt_regs *regs)
+{
+	if (call->ret_addr != vaddr)
+		return 0;
+	if (unlikely(call->sp == ut->returned_sp))
+		return 1;
+	return arch_uprobe_has_returned(call->sp, vaddr, regs);
+}
+
 static struct open_call **find_returned(struct uprobe_thread *ut,
 					unsigned long vaddr,
 					struct pt_regs *regs)
@@ -490,10 +501,7 @@ static struct open_call **find_returned(struct uprobe_thread *ut,
 	int returned;
 
 	while (*link) {
-		struct uprobe_call *call = &(*link)->pub;
-
-		returned = call->ret_addr == vaddr ?
-			   arch_uprobe_has_returned(call->sp, vaddr, regs) : 0;
+		returned = has_returned(ut, &(*link)->pub, vaddr, regs);
 		if (returned == -ENOENT)
 			abandon_call(ut, link, UPROBE_MISSED_UNWOUND);
 		else if (returned)

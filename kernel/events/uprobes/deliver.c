@@ -330,6 +330,8 @@ static void enter_call(struct arrival *a)
 	if (a->opening.takers)
 		a->opened = uprobe_calls_open(a->ut, a->entry, a->site->vaddr,
 					      a->epoch, &a->opening);
+	if (a->opened && unlikely(a->opening.diverted))
+		uprobe_divert_again(a->site->space, a->opening.sp);
 }
 
 /* Who hasn't declined it has a call, or misses its return. */

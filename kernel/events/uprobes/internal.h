@@ -495,6 +495,8 @@ struct uprobe_opening {
  * @nr_calls: how many
  * @nr_timed: how many of them are timed
  * @attending: it is using its calls, in task context
+ * @returned_sp: where the return word was of what has returned by the trampoline,
+ *	while that is delivered, else 0: what stands there may be something else by now
  * @seeks: it is to look for a call among those of other threads
  * @vain: so often it has done so in vain, up to a limit
  * @vain_at: jiffies when it has last done so
@@ -535,6 +537,7 @@ struct uprobe_thread {
 	unsigned int		nr_calls;
 	unsigned int		nr_timed;
 	bool			attending;
+	unsigned long		returned_sp;
 	bool			seeks;
 	u8			vain;
 	unsigned long		vain_at;
@@ -890,6 +893,7 @@ int uprobe_may_divert(struct uprobe_site *entry, struct pt_regs *regs,
 		      unsigned long sp, unsigned long ret_addr);
 int uprobe_divert(struct uprobe_space *space, struct pt_regs *regs,
 		  unsigned long sp, unsigned long ret_addr);
+void uprobe_divert_again(struct uprobe_space *space, unsigned long sp);
 void uprobe_forget_diverted(unsigned long sp);
 bool uprobe_is_diverted(struct uprobe_space *space, struct pt_regs *regs,
 			unsigned long sp, unsigned long *ret_addr);

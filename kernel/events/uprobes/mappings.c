@@ -56,44 +56,22 @@ bool uprobe_vma_is_executed(const struct vm_area_struct *vma)
 
 /* ---- the range that changed --------------------------------------------- */
 
-/* The task that owns the mm, if that is known, and it isn't on its way out. */
-static struct task_struct *owner_of(struct mm_struct *mm)
-{
-	struct task_struct *t = NULL;
-
-#ifdef CONFIG_MEMCG
-	t = rcu_dereference(mm->owner);
-	if (t && (READ_ONCE(t->mm) != mm || (t->flags & PF_EXITING) ||
-		  (READ_ONCE(t->signal->flags) & SIGNAL_GROUP_EXIT)))
-		t = NULL;
-#endif
-	return t;
-}
-
 /*
  * Somebody who will return to user mode has to do the work: the task itself,
- * or, for a change that came from outside (truncation, an io_uring worker), the
- * task that owns the mm, or if nobody is known who does, all of them.
+ * or, for a change that came from outside (truncation, an io_uring worker), or if
+ * it is being killed, all who have the mm. One of them wouldn't do: it may sleep, or
+ * end, while others run.
  */
 static void send_word(struct mm_struct *mm)
 {
-	struct task_struct *t = current;
+	const struct task_struct *t = current;
 
-	if (t->mm == mm && !(t->flags & (PF_KTHREAD | PF_USER_WORKER))) {
+	if (t->mm == mm && !(t->flags & (PF_KTHREAD | PF_USER_WORKER)) &&
+	    !fatal_signal_pending(current))
 		set_thread_flag(TIF_UPROBE);
-		return;
-	}
-	/* exit_mmap() */
-	if (!atomic_read(&mm->mm_users))
-		return;
-	guard(rcu)();
-	t = owner_of(mm);
-	if (t) {
-		set_tsk_thread_flag(t, TIF_UPROBE);
-		kick_process(t);
-	} else {
+	/* else there is nobody left: exit_mmap() */
+	else if (atomic_read(&mm->mm_users))
 		uprobe_flag_threads(mm);
-	}
 }
 
 static void widen(struct uprobes_state *state, unsigned long start,
@@ -524,18 +502,34 @@ static void tidy_up(struct uprobe_space *space)
 		queue_delayed_work(system_unbound_wq, &space->tidy, TIDY_DELAY);
 }
 
-/* What had to wait for a page is tried again: it is dirty, and not just absent. */
+/* Who is being killed can't read, or write: leave_to_others(). */
+static bool sync_dirty(struct mm_struct *mm, unsigned long start,
+		       unsigned long end)
+{
+	sync_range(mm, start, end);
+	if (!fatal_signal_pending(current))
+		return true;
+	uprobe_mark(mm, start, end);
+	return false;
+}
+
+/*
+ * What had to wait for a page is tried again, by itself: what is refused near it has
+ * been counted. Meanwhile the mm is dirty, as in take_dirty().
+ */
 static void retry_absent(struct mm_struct *mm, struct uprobe_space *space)
 {
 	struct uprobes_state *state = &mm->uprobes_state;
+	unsigned long start = space->absent_start, end = space->absent_end;
 
-	if (!space->absent_end)
+	if (!end)
 		return;
 	spin_lock(&state->lock);
-	widen(state, space->absent_start, space->absent_end);
+	widen(state, ULONG_MAX, 1);
 	spin_unlock(&state->lock);
 	/* pairs with uprobe_is_dirty() */
 	smp_store_release(&space->absent_end, 0);
+	sync_dirty(mm, start, end);
 }
 
 /* Return: where a page is that has to come first, or 0. */
@@ -553,14 +547,8 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 		space->unreadable = unreadable;
 		retry_absent(mm, space);
 	}
-	while (take_dirty(mm, &start, &end)) {
-		sync_range(mm, start, end);
-		/* who is being killed can't read: leave_to_others() */
-		if (fatal_signal_pending(current)) {
-			uprobe_mark(mm, start, end);
-			break;
-		}
-	}
+	while (take_dirty(mm, &start, &end) && sync_dirty(mm, start, end))
+		;
 
 	space = mm->uprobes_state.space;
 	if (!space)

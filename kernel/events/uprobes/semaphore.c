@@ -21,7 +21,8 @@
 /**
  * struct uprobe_semaphore - what one consumer has done to one counter
  * @list: in uprobe_space::semaphores
- * @uprobe: of the consumer; only compared
+ * @uprobe: of the consumer; only compared. NULL if it has left, and what it has
+ *	added couldn't be taken back yet.
  * @uc: the consumer; only compared
  * @inode: the file with the counter; only compared
  * @offset: of the counter in the file
@@ -104,16 +105,33 @@ static void try_increase(struct uprobe_semaphore *sem, struct mm_struct *mm)
 	sem->unreadable = err == -EIO;
 }
 
+/*
+ * Return: 0, also if it is gone, because the process has mapped something else
+ * there, or has thrown away its copy of the page, which isn't at hand then; or
+ * -errno if that can't be done, or found out, just now.
+ */
+static int take_back(struct uprobe_semaphore *sem, struct mm_struct *mm)
+{
+	int err;
+
+	if (!sem->vaddr || find_counter(sem, mm) != sem->vaddr)
+		return 0;
+	err = add_to_counter(mm, sem->vaddr, -1);
+	return err == -EINTR || err == -ENOMEM || err == -EBUSY ? err : 0;
+}
+
+/* @sem is in a list; if it has to stay, in that of its space. */
 static void release(struct uprobe_semaphore *sem, struct mm_struct *mm)
 {
-	/*
-	 * It is gone if the process has mapped something else there, or has
-	 * thrown away its copy of the page, which isn't at hand then.
-	 */
-	if (sem->vaddr && find_counter(sem, mm) == sem->vaddr)
-		add_to_counter(mm, sem->vaddr, -1);
+	int err = take_back(sem, mm);
+
 	list_del(&sem->list);
-	kfree(sem);
+	if (!err) {
+		kfree(sem);
+		return;
+	}
+	sem->uprobe = NULL;
+	list_add(&sem->list, &mm->uprobes_state.space->semaphores);
 }
 
 static struct uprobe_semaphore *find(struct uprobe_space *space,
@@ -196,13 +214,26 @@ static void add_wanted(struct uprobe_space *space, struct uprobe *uprobe)
 	}
 }
 
+static bool has_leavers(struct uprobe_space *space)
+{
+	struct uprobe_semaphore *sem;
+
+	list_for_each_entry(sem, &space->semaphores, list) {
+		if (!sem->uprobe)
+			return true;
+	}
+	return false;
+}
+
 /**
  * uprobe_semaphores_update - consumers or sites of a uprobe have changed
  * @uprobe: the uprobe
  * @mm: with a space; counters in it go up or down
  *
  * The section of RCU is for the consumers; a page may have to come from a disk,
- * and the whole system would wait for the section.
+ * and the whole system would wait for the section. What can't be taken back,
+ * for want of memory, or because the current task is being killed, is left to those
+ * who have the mm.
  *
  * Context: mmap_lock held for writing. May sleep.
  */
@@ -220,6 +251,8 @@ void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm)
 
 	list_for_each_entry_safe(sem, next, &unwanted, list)
 		release(sem, mm);
+	if (has_leavers(space))
+		uprobe_mark_areas(mm);
 	list_for_each_entry(sem, &space->semaphores, list) {
 		if (sem->uprobe == uprobe && !sem->vaddr)
 			try_increase(sem, mm);
@@ -246,7 +279,8 @@ bool uprobe_semaphores_waiting(struct uprobe_space *space)
 }
 
 /**
- * uprobe_semaphores_retry - mappings have come that may hold counters
+ * uprobe_semaphores_retry - mappings have come that may hold counters; or one is
+ *	to be taken back
  * @space: where
  * @again: not for the first time in this uprobe_sync()
  *
@@ -254,12 +288,14 @@ bool uprobe_semaphores_waiting(struct uprobe_space *space)
  */
 void uprobe_semaphores_retry(struct uprobe_space *space, bool again)
 {
-	struct uprobe_semaphore *sem;
+	struct uprobe_semaphore *sem, *next;
 
 	mmap_assert_write_locked(space->mm);
-	list_for_each_entry(sem, &space->semaphores, list) {
+	list_for_each_entry_safe(sem, next, &space->semaphores, list) {
 		sem->unreadable &= again;
-		if (!sem->vaddr)
+		if (!sem->uprobe)
+			release(sem, space->mm);
+		else if (!sem->vaddr)
 			try_increase(sem, space->mm);
 	}
 }

@@ -32,6 +32,7 @@
  */
 
 #include <linux/mm.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
@@ -164,6 +165,20 @@ static bool is_64bit(void *entry)
 static size_t size_of(void *entry)
 {
 	return is_64bit(entry) ? sizeof(u64) : sizeof(u32);
+}
+
+static bool is_open(struct uprobe_space *space, unsigned long sp)
+{
+	return xa_get_mark(&space->diverted, index_of(sp), OPEN);
+}
+
+/* By code of the same mode; or NULL. */
+static void *kept_at(struct uprobe_space *space, struct pt_regs *regs,
+		     unsigned long sp)
+{
+	void *entry = xa_load(&space->diverted, index_of(sp));
+
+	return entry && is_64bit(entry) == user_64bit_mode(regs) ? entry : NULL;
 }
 
 /* Does the return word lead to the trampoline? */
@@ -413,6 +428,20 @@ int uprobe_divert(struct uprobe_space *space, struct pt_regs *regs,
 }
 
 /**
+ * uprobe_divert_again - a call has been opened that returns by the trampoline anyhow
+ * @space: of the current task's mm
+ * @sp: where its return word is, for which uprobe_is_diverted() has returned true
+ *
+ * Context: any that may take a spinlock.
+ */
+void uprobe_divert_again(struct uprobe_space *space, unsigned long sp)
+{
+	/* with one before it, as a rule */
+	if (!is_open(space, sp))
+		xa_set_mark(&space->diverted, index_of(sp), OPEN);
+}
+
+/**
  * uprobe_forget_diverted - a call has been left, and will not return
  * @sp: where its return word was, in the current task's address space
  *
@@ -449,8 +478,8 @@ bool uprobe_is_diverted(struct uprobe_space *space, struct pt_regs *regs,
 
 	if (!space->trampoline || *ret_addr != space->trampoline)
 		return false;
-	entry = xa_load(&space->diverted, index_of(sp));
-	if (!entry || is_64bit(entry) != user_64bit_mode(regs))
+	entry = kept_at(space, regs, sp);
+	if (!entry)
 		return false;
 	*ret_addr = ret_addr_of(entry);
 	return true;
@@ -473,32 +502,55 @@ static unsigned long word_behind(struct pt_regs *regs)
 }
 
 /*
- * What has returned? If the function has taken away more, it is the nearest word
- * that leads here. If there is none, the function has taken its word away, and has
- * jumped here in the end.
+ * The nearest word that leads here, at @last or before; one whose call is open, if
+ * there is any. @sp: set to where.
  */
-static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
-			   unsigned long *sp)
+static void *find_popped(struct uprobe_space *space, struct pt_regs *regs,
+			 unsigned long last, unsigned long *sp)
 {
-	unsigned long last = word_behind(regs), index;
-	void *entry, *last_entry, *found = NULL;
+	void *entry, *found = NULL;
+	bool found_open = false, open;
+	unsigned long index;
 
-	*sp = last;
-	last_entry = xa_load(&space->diverted, index_of(last));
-	if (last_entry && is_64bit(last_entry) != user_64bit_mode(regs))
-		last_entry = NULL;
-	if (last_entry && is_diverted(space, last, last_entry))
-		return last_entry;
 	xa_for_each_range(&space->diverted, index, entry,
 			  index_of(last - min(last, MAX_POPPED)),
 			  index_of(last)) {
-		if (is_64bit(entry) != user_64bit_mode(regs) ||
+		open = is_open(space, sp_of(index));
+		if ((found_open && !open) ||
+		    is_64bit(entry) != user_64bit_mode(regs) ||
 		    !is_diverted(space, sp_of(index), entry))
 			continue;
 		*sp = sp_of(index);
 		found = entry;
+		found_open = open;
 	}
-	return found ?: last_entry;
+	return found;
+}
+
+/*
+ * What has returned? As a rule the word that was taken away leads here. If it doesn't,
+ * the function has taken away more than that (`ret imm16`, of 32-bit code as a
+ * rule), or has taken its word away before, used its place, and jumped here in the end.
+ * Which of the two it is, the calls that are open say; words of calls that were left
+ * lie around.
+ */
+static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
+			   unsigned long *sp)
+{
+	unsigned long last = word_behind(regs), popped;
+	void *last_entry = kept_at(space, regs, last), *entry;
+	bool last_is_open = last_entry && is_open(space, last);
+
+	*sp = last;
+	if (last_entry && is_diverted(space, last, last_entry))
+		return last_entry;
+	if (last_is_open && user_64bit_mode(regs))
+		return last_entry;
+	entry = find_popped(space, regs, last, &popped);
+	if (!entry || (last_is_open && !is_open(space, popped)))
+		return last_entry;
+	*sp = popped;
+	return entry;
 }
 
 /**
@@ -572,7 +624,9 @@ void uprobe_return_diverted(struct uprobe_thread *ut, struct pt_regs *regs)
 	instruction_pointer_set(regs, caller.vaddr);
 	if (!is_on_parents_stack()) {
 		xa_clear_mark(&space->diverted, index_of(sp), OPEN);
-		uprobe_write_word(caller.vaddr, sp, is_64bit(entry));
+		/* or its place is in use again */
+		if (is_diverted(space, sp, entry))
+			uprobe_write_word(caller.vaddr, sp, is_64bit(entry));
 		/* nobody diverts returns any more, and a child needn't copy it */
 		if (!READ_ONCE(space->nr_returners)) {
 			xa_clear_mark(&space->diverted, index_of(sp), KEPT);
@@ -580,7 +634,9 @@ void uprobe_return_diverted(struct uprobe_thread *ut, struct pt_regs *regs)
 		}
 	}
 	uprobe_calls_attend(ut);
+	ut->returned_sp = sp;
 	uprobe_deliver_patiently(ut, &caller, regs);
+	ut->returned_sp = 0;
 	uprobe_calls_entered(ut, ktime_get_ns());
 	uprobe_calls_release(ut);
 }
@@ -645,17 +701,36 @@ void uprobe_hide_trampoline(struct uprobe_space *space, unsigned long addr,
 
 /* ---- spaces ------------------------------------------------------------- */
 
+/*
+ * The stack of the current thread, in its mapping, is all that the child goes on
+ * with. Frames on others are none of its own.
+ */
+static bool is_on_own_stack(const struct vm_area_struct *stack,
+			    unsigned long sp)
+{
+	return stack && sp >= stack->vm_start && sp < stack->vm_end;
+}
+
+/* A function that has taken its word away jumps back in the child, too. */
+static bool is_for_child(struct uprobe_space *from, unsigned long sp,
+			 void *entry, bool open)
+{
+	return open || from->nr_returners ||
+	       may_be_diverted(from, sp, entry, false);
+}
+
 /**
  * uprobe_diverted_clone - fork: the child's stack has the same words
  * @to: the child's space, which nobody else knows yet
- * @from: the parent's
+ * @from: the parent's, which is the current task's
  *
- * Context: task context, may sleep.
+ * Context: task context, may sleep; mmap_lock of the parent held for writing.
  * Return: 0 or -ENOMEM.
  */
 int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from)
 {
-	unsigned long index;
+	unsigned long sp = user_stack_pointer(current_pt_regs()), index;
+	struct vm_area_struct *stack = vma_lookup(from->mm, sp);
 	void *entry;
 	bool open;
 	int err;
@@ -665,9 +740,10 @@ int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from)
 	if (!from->nr_returners)
 		sweep(from, false);
 	xa_for_each(&from->diverted, index, entry) {
-		open = xa_get_mark(&from->diverted, index, OPEN);
-		err = open || may_be_diverted(from, sp_of(index), entry, false) ?
-		      keep(to, sp_of(index), entry) : 0;
+		sp = sp_of(index);
+		open = is_open(from, sp) && is_on_own_stack(stack, sp);
+		err = is_for_child(from, sp, entry, open) ?
+		      keep(to, sp, entry) : 0;
 		if (err)
 			return err;
 		if (!open)

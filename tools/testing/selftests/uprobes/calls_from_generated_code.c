@@ -342,21 +342,54 @@ asm(".text; .balign 16; .globl jumps_back; .type jumps_back, @function\n"
     ".size jumps_back, . - jumps_back\n"
     ".local word_of_jumps_back; .comm word_of_jumps_back, 8, 8");
 
+static volatile uintptr_t *place_of_inside;
+static uintptr_t held_there;
+
 PROBED int inside(int x)
 {
+	place_of_inside = (uintptr_t *)__builtin_frame_address(0) + 1;
+	held_there = *place_of_inside;
 	if (at_the_bottom)
 		at_the_bottom();
 	return plain(x);
 }
 
+static jmp_buf out;
+
+PROBED int leaves(int x)
+{
+	longjmp(out, x);
+}
+
+/* Its word lies around, and what comes later stands higher. */
+static __attribute__((noinline)) void leave_deep_below(void)
+{
+	volatile char gap[2000];
+
+	gap[0] = caller(leaves, 1);
+	must(gap[0]);
+}
+
 static void functions_may_jump_back(void)
 {
 	int status = -1, value;
+	uintptr_t word;
 
 	define('r', "jumps_back", jumps_back, "");
 	enable_all();
-	equal(caller(jumps_back, 5), 16, "function_that_jumps_back_computes_the_same");
+	value = caller(jumps_back, 5);
+	word = *place_of_inside;
+	equal(value, 16, "function_that_jumps_back_computes_the_same");
+	check(word == held_there, "what_stands_in_place_of_its_word_stays");
 	all_return("jumps_back", 1, "function_that_jumps_back");
+	define('r', "leaves", leaves, "");
+	enable_all();
+	if (!setjmp(out))
+		leave_deep_below();
+	value = caller(jumps_back, 5);
+	equal(value, 16, "function_that_jumps_back_above_a_left_frame_computes_the_same");
+	all_return("jumps_back", 2, "function_that_jumps_back_above_a_left_frame");
+	check(is_balanced("leaves"), "left_frame_below_is_balanced");
 	/* what it calls takes its place on the stack, for all that can be told from there */
 	define('r', "inside", inside, "");
 	enable_all();
