@@ -303,6 +303,16 @@ bool uprobe_text_in_file(struct vm_area_struct *vma, unsigned long vaddr,
 	return found;
 }
 
+/* The page is as the file has it: uprobe_munmap() has nothing to look for. */
+static void give_back(struct vm_area_struct *vma, unsigned long page)
+{
+	struct uprobe_space *space = vma->vm_mm->uprobes_state.space;
+
+	WRITE_ONCE(space->restorer, current);
+	zap_page_range_single(vma, page, PAGE_SIZE, NULL);
+	WRITE_ONCE(space->restorer, NULL);
+}
+
 /**
  * uprobe_text_restore - take a breakpoint away
  * @mm: the address space
@@ -341,6 +351,6 @@ int uprobe_text_restore(struct mm_struct *mm, unsigned long vaddr, u8 old)
 	       same_as_file(vma, vaddr, page);
 	put_page(page);
 	if (drop)
-		zap_page_range_single(vma, vaddr & PAGE_MASK, PAGE_SIZE, NULL);
+		give_back(vma, vaddr & PAGE_MASK);
 	return 0;
 }

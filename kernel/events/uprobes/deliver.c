@@ -330,8 +330,6 @@ static void enter_call(struct arrival *a)
 	if (a->opening.takers)
 		a->opened = uprobe_calls_open(a->ut, a->entry, a->site->vaddr,
 					      a->epoch, &a->opening);
-	if (a->opened && unlikely(a->opening.diverted))
-		uprobe_divert_again(a->site->space, a->opening.sp);
 }
 
 /* Who hasn't declined it has a call, or misses its return. */
@@ -370,6 +368,8 @@ static void commit_all(struct arrival *a)
 		commit(a, &ut->list[i]);
 	ut->task.auprobe = NULL;
 	settle_call(a);
+	if (unlikely(a->opening.diverted) && a->opened)
+		uprobe_divert_again(a->site->space, a->opening.sp);
 	if (a->returned)
 		uprobe_calls_closed(ut, a->returned);
 }

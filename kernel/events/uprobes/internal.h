@@ -179,6 +179,7 @@ struct uprobe_left {
  * @absent: where the page is that the first one waits for. mmap_lock.
  * @unreadable: where a page is that has been waited for in vain, while
  *	uprobe_sync() does without; else 0. mmap_lock.
+ * @restorer: the task that gives a page of text back, under mmap_lock; or NULL
  * @rcu: frees it
  */
 struct uprobe_space {
@@ -215,6 +216,7 @@ struct uprobe_space {
 	unsigned long		absent_end;
 	unsigned long		absent;
 	unsigned long		unreadable;
+	struct task_struct	*restorer;
 	struct rcu_head		rcu;
 };
 
@@ -703,7 +705,10 @@ bool uprobe_vma_is_text(const struct vm_area_struct *vma);
 bool uprobe_vma_is_executed(const struct vm_area_struct *vma);
 void uprobe_sync(struct mm_struct *mm);
 void uprobe_mark(struct mm_struct *mm, unsigned long start, unsigned long end);
-void uprobe_mark_all(struct mm_struct *mm);
+void uprobe_mark_for_all(struct mm_struct *mm, unsigned long start,
+			 unsigned long end);
+void uprobe_mark_child(struct mm_struct *mm);
+void uprobe_leave_to_others(struct mm_struct *mm);
 void uprobe_mark_areas(struct mm_struct *mm);
 bool uprobe_is_dirty(const struct mm_struct *mm);
 

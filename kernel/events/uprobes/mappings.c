@@ -58,16 +58,15 @@ bool uprobe_vma_is_executed(const struct vm_area_struct *vma)
 
 /*
  * Somebody who will return to user mode has to do the work: the task itself,
- * or, for a change that came from outside (truncation, an io_uring worker), or if
- * it is being killed, all who have the mm. One of them wouldn't do: it may sleep, or
- * end, while others run.
+ * or, for a change that came from outside (truncation, an io_uring worker), all
+ * who have the mm. One of them wouldn't do: it may sleep, or end, while others run.
+ * The task itself may be being killed: uprobe_leave_to_others().
  */
 static void send_word(struct mm_struct *mm)
 {
 	const struct task_struct *t = current;
 
-	if (t->mm == mm && !(t->flags & (PF_KTHREAD | PF_USER_WORKER)) &&
-	    !fatal_signal_pending(current))
+	if (t->mm == mm && !(t->flags & (PF_KTHREAD | PF_USER_WORKER)))
 		set_thread_flag(TIF_UPROBE);
 	/* else there is nobody left: exit_mmap() */
 	else if (atomic_read(&mm->mm_users))
@@ -82,6 +81,15 @@ static void widen(struct uprobes_state *state, unsigned long start,
 	WRITE_ONCE(state->dirty_end, max(state->dirty_end, end));
 }
 
+static void note(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	struct uprobes_state *state = &mm->uprobes_state;
+
+	spin_lock(&state->lock);
+	widen(state, start, end);
+	spin_unlock(&state->lock);
+}
+
 /**
  * uprobe_mark - a range has changed: uprobe_sync() has to look at it
  * @mm: the address space
@@ -92,12 +100,30 @@ static void widen(struct uprobes_state *state, unsigned long start,
  */
 void uprobe_mark(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	struct uprobes_state *state = &mm->uprobes_state;
-
-	spin_lock(&state->lock);
-	widen(state, start, end);
-	spin_unlock(&state->lock);
+	note(mm, start, end);
 	send_word(mm);
+}
+
+/**
+ * uprobe_mark_for_all - the same, before any of its threads goes on in user mode
+ * @mm: the address space
+ * @start: first address of the range
+ * @end: first address behind it
+ */
+void uprobe_mark_for_all(struct mm_struct *mm, unsigned long start,
+			 unsigned long end)
+{
+	note(mm, start, end);
+	uprobe_flag_threads(mm);
+}
+
+/**
+ * uprobe_mark_child - look at the whole address space before it is used
+ * @mm: of a task that hasn't run yet, and gets its flag next
+ */
+void uprobe_mark_child(struct mm_struct *mm)
+{
+	note(mm, 0, ULONG_MAX);
 }
 
 /**
@@ -108,15 +134,6 @@ void uprobe_mark(struct mm_struct *mm, unsigned long start, unsigned long end)
 void uprobe_mark_areas(struct mm_struct *mm)
 {
 	uprobe_mark(mm, 0, 1);
-}
-
-/**
- * uprobe_mark_all - look at the whole address space at the next occasion
- * @mm: the address space
- */
-void uprobe_mark_all(struct mm_struct *mm)
-{
-	uprobe_mark(mm, 0, ULONG_MAX);
 }
 
 /*
@@ -270,7 +287,8 @@ void uprobe_munmap(struct vm_area_struct *vma, unsigned long start,
 
 	rcu_read_lock();
 	space = READ_ONCE(vma->vm_mm->uprobes_state.space);
-	if (space && has_sites(space, start, end))
+	if (space && READ_ONCE(space->restorer) != current &&
+	    has_sites(space, start, end))
 		uprobe_mark(vma->vm_mm, start, end);
 	rcu_read_unlock();
 }
@@ -449,7 +467,8 @@ static void check_sites(struct uprobe_space *space, unsigned long start,
 {
 	struct uprobe_site *site;
 
-	while ((site = uprobe_site_first(space, start)) && site->vaddr < end) {
+	while (!fatal_signal_pending(current) &&
+	       (site = uprobe_site_first(space, start)) && site->vaddr < end) {
 		start = site->vaddr + 1;
 		refcount_inc(&site->ref);
 		check_site(site);
@@ -457,14 +476,17 @@ static void check_sites(struct uprobe_space *space, unsigned long start,
 	}
 }
 
-static void fill_mapping(struct vm_area_struct *vma)
+/* Not beside the range: what is refused there has been counted. */
+static void fill_mapping(struct vm_area_struct *vma, unsigned long start,
+			 unsigned long end)
 {
 	struct inode *inode = file_inode(vma->vm_file);
-	loff_t from = uprobe_offset_of(vma, vma->vm_start);
-	loff_t to = uprobe_offset_of(vma, vma->vm_end);
+	loff_t from = uprobe_offset_of(vma, max(vma->vm_start, start));
+	loff_t to = uprobe_offset_of(vma, min(vma->vm_end, end));
 	struct uprobe *uprobe;
 
-	while ((uprobe = uprobe_registry_next(inode, from, to))) {
+	while (!fatal_signal_pending(current) &&
+	       (uprobe = uprobe_registry_next(inode, from, to))) {
 		from = uprobe->offset + 1;
 		if (uprobe_wanted(uprobe, vma->vm_mm))
 			uprobe_place(uprobe, vma);
@@ -478,10 +500,12 @@ static void fill_mappings(struct mm_struct *mm, unsigned long start,
 {
 	struct vm_area_struct *vma;
 
-	while ((vma = find_vma(mm, start)) && vma->vm_start < end) {
-		start = vma->vm_end;
+	unsigned long from = start;
+
+	while ((vma = find_vma(mm, from)) && vma->vm_start < end) {
+		from = vma->vm_end;
 		if (uprobe_vma_is_executed(vma) && may_be_wanted(vma))
-			fill_mapping(vma);
+			fill_mapping(vma, start, end);
 	}
 }
 
@@ -502,7 +526,7 @@ static void tidy_up(struct uprobe_space *space)
 		queue_delayed_work(system_unbound_wq, &space->tidy, TIDY_DELAY);
 }
 
-/* Who is being killed can't read, or write: leave_to_others(). */
+/* Who is being killed can't read, or write: uprobe_leave_to_others(). */
 static bool sync_dirty(struct mm_struct *mm, unsigned long start,
 		       unsigned long end)
 {
@@ -563,12 +587,16 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 	return space->absent_end ? space->absent : 0;
 }
 
-/*
- * If the thread is being killed, its process is, but perhaps not all who have the
- * address space. do_exit() takes a thread out of signal::live before
- * exit_mm() takes it out of mm_users.
+/**
+ * uprobe_leave_to_others - the current thread is being killed
+ * @mm: its own
+ *
+ * Its process is, but perhaps not all who have the address space. do_exit() takes a
+ * thread out of signal::live before exit_mm() takes it out of mm_users.
+ *
+ * Context: task context.
  */
-static void leave_to_others(struct mm_struct *mm)
+void uprobe_leave_to_others(struct mm_struct *mm)
 {
 	int users = atomic_read(&mm->mm_users);
 
@@ -580,6 +608,8 @@ static void leave_to_others(struct mm_struct *mm)
 /**
  * uprobe_sync - bring sites and counters in line with the mappings
  * @mm: the current task's
+ *
+ * Who is being killed leaves it undone: uprobe_leave_to_others().
  *
  * Context: task context without locks, before the return to user mode.
  */
@@ -601,6 +631,4 @@ void uprobe_sync(struct mm_struct *mm)
 		if (uprobe_wait_for_page(absent) && ++waits < UPROBE_MAX_WAITS)
 			unreadable = 0;
 	}
-	if (fatal_signal_pending(current))
-		leave_to_others(mm);
 }

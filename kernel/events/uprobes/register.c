@@ -506,8 +506,7 @@ static bool lock_or_leave(struct mm_struct *mm, unsigned long vaddr,
 			break;
 		usleep_range(50, 200);
 	}
-	uprobe_mark(mm, vaddr, vaddr + 1);
-	uprobe_flag_threads(mm);
+	uprobe_mark_for_all(mm, vaddr, vaddr + 1);
 	return false;
 }
 

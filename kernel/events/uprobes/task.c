@@ -11,6 +11,7 @@
 #include <linux/kdebug.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -101,7 +102,7 @@ void uprobe_copy_process(struct task_struct *t, unsigned long flags)
 	if (mm != current->mm) {
 		inherit_calls(t);
 		if (uprobe_walked_since(mm->uprobes_state.dup_seq))
-			uprobe_mark_all(mm);
+			uprobe_mark_child(mm);
 	} else if ((flags & CLONE_VFORK) && mm->uprobes_state.space) {
 		atomic_inc(&mm->uprobes_state.space->nr_vforks);
 	}
@@ -109,19 +110,10 @@ void uprobe_copy_process(struct task_struct *t, unsigned long flags)
 		set_tsk_thread_flag(t, TIF_UPROBE);
 }
 
-/**
- * uprobe_notify_resume - TIF_UPROBE was set
- * @regs: of the current task, about to return to user mode
- *
- * Called by exit_to_user_mode_loop(), interrupts on, before signals.
- */
-void uprobe_notify_resume(struct pt_regs *regs)
+static void resume(struct pt_regs *regs)
 {
 	struct uprobe_thread *ut;
 
-	clear_thread_flag(TIF_UPROBE);
-	if (!current->mm)
-		return;
 	if (uprobe_is_dirty(current->mm))
 		uprobe_sync(current->mm);
 
@@ -150,6 +142,23 @@ void uprobe_notify_resume(struct pt_regs *regs)
 	case STEP_RUNNING:
 		break;
 	}
+}
+
+/**
+ * uprobe_notify_resume - TIF_UPROBE was set
+ * @regs: of the current task, about to return to user mode
+ *
+ * Called by exit_to_user_mode_loop(), interrupts on, before signals: who is being
+ * killed doesn't come here again.
+ */
+void uprobe_notify_resume(struct pt_regs *regs)
+{
+	clear_thread_flag(TIF_UPROBE);
+	if (!current->mm)
+		return;
+	resume(regs);
+	if (fatal_signal_pending(current))
+		uprobe_leave_to_others(current->mm);
 }
 
 static struct notifier_block exception_notifier = {

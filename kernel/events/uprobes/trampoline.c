@@ -47,6 +47,9 @@
 /* `ret imm16` takes away so much, and the word. */
 #define MAX_POPPED	(U16_MAX + sizeof(u64))
 
+/* and so much as a rule: another stack in the same mapping isn't as near */
+#define MAX_ARGUMENTS	1024
+
 /* When there are too many, it is looked so often which of them can go. */
 #define SWEEP_INTERVAL	(HZ / 10)
 
@@ -502,55 +505,51 @@ static unsigned long word_behind(struct pt_regs *regs)
 }
 
 /*
- * The nearest word that leads here, at @last or before; one whose call is open, if
- * there is any. @sp: set to where.
+ * The nearest word that leads here, no further before @last than @most bytes.
+ * @open: one whose call is open; @sp: set to where.
  */
 static void *find_popped(struct uprobe_space *space, struct pt_regs *regs,
-			 unsigned long last, unsigned long *sp)
+			 unsigned long last, unsigned long most, bool open,
+			 unsigned long *sp)
 {
 	void *entry, *found = NULL;
-	bool found_open = false, open;
 	unsigned long index;
 
 	xa_for_each_range(&space->diverted, index, entry,
-			  index_of(last - min(last, MAX_POPPED)),
-			  index_of(last)) {
-		open = is_open(space, sp_of(index));
-		if ((found_open && !open) ||
+			  index_of(last - min(last, most)), index_of(last)) {
+		if ((open && !is_open(space, sp_of(index))) ||
 		    is_64bit(entry) != user_64bit_mode(regs) ||
 		    !is_diverted(space, sp_of(index), entry))
 			continue;
 		*sp = sp_of(index);
 		found = entry;
-		found_open = open;
 	}
 	return found;
 }
 
 /*
- * What has returned? As a rule the word that was taken away leads here. If it doesn't,
- * the function has taken away more than that (`ret imm16`, of 32-bit code as a
- * rule), or has taken its word away before, used its place, and jumped here in the end.
- * Which of the two it is, the calls that are open say; words of calls that were left
- * lie around.
+ * What has returned? As a rule the call whose word the stack pointer has just passed,
+ * which may have taken that away before, used its place, and jumped here in the end.
+ * If there is none that is open, more was taken away than the word: by `ret imm16`,
+ * or the word was pushed once more behind the arguments. What else is kept, or leads
+ * here, is of calls that have returned, or were left: the nearer, the likelier.
  */
 static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
 			   unsigned long *sp)
 {
-	unsigned long last = word_behind(regs), popped;
+	unsigned long last = word_behind(regs);
 	void *last_entry = kept_at(space, regs, last), *entry;
-	bool last_is_open = last_entry && is_open(space, last);
 
 	*sp = last;
-	if (last_entry && is_diverted(space, last, last_entry))
+	if (last_entry && is_open(space, last))
 		return last_entry;
-	if (last_is_open && user_64bit_mode(regs))
-		return last_entry;
-	entry = find_popped(space, regs, last, &popped);
-	if (!entry || (last_is_open && !is_open(space, popped)))
-		return last_entry;
-	*sp = popped;
-	return entry;
+	entry = find_popped(space, regs, last, MAX_ARGUMENTS, true, sp);
+	if (entry || (last_entry && is_diverted(space, last, last_entry)))
+		return entry ?: last_entry;
+	entry = find_popped(space, regs, last, MAX_POPPED, true, sp);
+	if (entry || last_entry)
+		return entry ?: last_entry;
+	return find_popped(space, regs, last, MAX_POPPED, false, sp);
 }
 
 /**
@@ -711,11 +710,14 @@ static bool is_on_own_stack(const struct vm_area_struct *stack,
 	return stack && sp >= stack->vm_start && sp < stack->vm_end;
 }
 
-/* A function that has taken its word away jumps back in the child, too. */
+/*
+ * A function that has taken its word away jumps back in the child, too; what was
+ * called in its place may have taken it for left.
+ */
 static bool is_for_child(struct uprobe_space *from, unsigned long sp,
-			 void *entry, bool open)
+			 void *entry, bool own)
 {
-	return open || from->nr_returners ||
+	return is_open(from, sp) || (own && from->nr_returners) ||
 	       may_be_diverted(from, sp, entry, false);
 }
 
@@ -732,7 +734,7 @@ int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from)
 	unsigned long sp = user_stack_pointer(current_pt_regs()), index;
 	struct vm_area_struct *stack = vma_lookup(from->mm, sp);
 	void *entry;
-	bool open;
+	bool own;
 	int err;
 
 	to->trampoline = from->trampoline;
@@ -741,12 +743,12 @@ int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from)
 		sweep(from, false);
 	xa_for_each(&from->diverted, index, entry) {
 		sp = sp_of(index);
-		open = is_open(from, sp) && is_on_own_stack(stack, sp);
-		err = is_for_child(from, sp, entry, open) ?
+		own = is_on_own_stack(stack, sp);
+		err = is_for_child(from, sp, entry, own) ?
 		      keep(to, sp, entry) : 0;
 		if (err)
 			return err;
-		if (!open)
+		if (!own || !is_open(from, sp))
 			xa_clear_mark(&to->diverted, index, OPEN);
 		cond_resched();
 	}

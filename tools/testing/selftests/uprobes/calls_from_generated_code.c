@@ -361,12 +361,14 @@ PROBED int leaves(int x)
 	longjmp(out, x);
 }
 
-/* Its word lies around, and what comes later stands higher. */
+/* Its word lies around, of another caller, and what comes later stands higher. */
+static int (*other_caller)(int (*f)(int), int x);
+
 static __attribute__((noinline)) void leave_deep_below(void)
 {
 	volatile char gap[2000];
 
-	gap[0] = caller(leaves, 1);
+	gap[0] = other_caller(leaves, 1);
 	must(gap[0]);
 }
 
@@ -384,6 +386,7 @@ static void functions_may_jump_back(void)
 	all_return("jumps_back", 1, "function_that_jumps_back");
 	define('r', "leaves", leaves, "");
 	enable_all();
+	other_caller = generate(caller_code, sizeof(caller_code));
 	if (!setjmp(out))
 		leave_deep_below();
 	value = caller(jumps_back, 5);
@@ -395,6 +398,11 @@ static void functions_may_jump_back(void)
 	enable_all();
 	equal(caller(jumps_back, 5), 16, "function_that_jumps_back_over_another_computes_the_same");
 	all_return("inside", 1, "function_in_its_place");
+	if (!setjmp(out))
+		leave_deep_below();
+	value = caller(jumps_back, 5);
+	equal(value, 16, "function_that_jumps_back_over_another_and_above_a_left_frame_computes_the_same");
+	all_return("inside", 2, "function_in_its_place_above_a_left_frame");
 	check(is_balanced("jumps_back"), "function_that_jumps_back_over_another_is_balanced");
 	disable("inside");
 	at_the_bottom = fork_here;
@@ -405,6 +413,49 @@ static void functions_may_jump_back(void)
 	equal(value, 16, "function_that_jumps_back_in_the_parent_computes_the_same");
 	must(waitpid(child, &status, 0) == child);
 	equal(status, 0, "function_that_jumps_back_in_the_child_computes_the_same");
+	remove_all();
+}
+
+/* pusher(f, x): f(x) + 1, where f() takes two arguments more from the stack, and away */
+static const char pusher_code[] =
+	"\x53"				/* push %rbx */
+	"\x48\x89\xf8"			/* mov %rdi,%rax */
+	"\x89\xf7"			/* mov %esi,%edi */
+	"\x6a\x00\x6a\x00"		/* push $0; push $0 */
+	"\xff\xd0"			/* call *%rax */
+	"\x83\xc0\x01"			/* add $1,%eax */
+	"\x5b\xc3";			/* pop %rbx; ret */
+
+static int (*pusher)(int (*f)(int), int x);
+
+int takes_away(int x);
+asm(".text; .balign 16; .globl takes_away; .type takes_away, @function\n"
+    "takes_away: nop; lea (%rdi,%rdi,2), %eax; ret $16\n"
+    ".size takes_away, . - takes_away");
+
+int pushes_again(int x);
+asm(".text; .balign 16; .globl pushes_again; .type pushes_again, @function\n"
+    "pushes_again: nop; lea (%rdi,%rdi,2), %eax; pop %rcx; add $16, %rsp; push %rcx; ret\n"
+    ".size pushes_again, . - pushes_again");
+
+/* A word is kept of a call before, just where the stack pointer will have passed. */
+static int after_another(int (*f)(int))
+{
+	return caller(plain, 1) + pusher(f, 5);
+}
+
+static void functions_may_take_arguments_away(void)
+{
+	pusher = generate(pusher_code, sizeof(pusher_code));
+	define('r', "plain", plain, "");
+	define('r', "takes_away", takes_away, "");
+	define('r', "pushes_again", pushes_again, "");
+	enable_all();
+	equal(after_another(takes_away), 20, "function_that_takes_arguments_away_computes_the_same");
+	all_return("takes_away", 1, "function_that_takes_arguments_away");
+	equal(after_another(pushes_again), 20, "function_that_pushes_its_word_again_computes_the_same");
+	all_return("pushes_again", 1, "function_that_pushes_its_word_again");
+	all_return("plain", 2, "function_before_them");
 	remove_all();
 }
 
@@ -664,6 +715,7 @@ int main(void)
 	nothing_is_touched_if_not_wanted();
 #ifdef __x86_64__
 	functions_may_jump_back();
+	functions_may_take_arguments_away();
 	call_chains_show_the_caller();
 	vfork_returns_twice();
 #endif

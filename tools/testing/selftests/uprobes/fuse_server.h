@@ -9,6 +9,8 @@
  *	fuse_withhold(PAGE)	a read of that page of the file waits from now on
  *	fuse_is_withholding()	somebody waits for it
  *	fuse_release()		gives all that is withheld, and what comes later
+ *	fuse_fail()		can't read any page of the file from now on
+ *	fuse_recover()		can again
  *	fuse_stop()		unmounts it
  */
 #ifndef UPROBES_FUSE_SERVER_H
@@ -27,6 +29,7 @@
 
 static struct {
 	volatile int withheld_page;	/* or -1 */
+	volatile bool fails;
 	volatile int nr_waiting;
 	pid_t server;
 } *fuse;
@@ -65,7 +68,10 @@ static void fuse_answer_read(int fd, uint64_t unique, const struct fuse_read_in 
 
 	if (len > sizeof(fuse_text) - from)
 		len = sizeof(fuse_text) - from;
-	fuse_answer(fd, unique, 0, fuse_text + from, len);
+	if (fuse->fails)
+		fuse_answer(fd, unique, -EIO, NULL, 0);
+	else
+		fuse_answer(fd, unique, 0, fuse_text + from, len);
 }
 
 static bool fuse_is_withheld(const struct fuse_request *r)
@@ -175,6 +181,18 @@ static UNUSED void fuse_withhold(int page)
 	must(fd >= 0 && !posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
 	close(fd);
 	fuse->withheld_page = page;
+}
+
+static UNUSED void fuse_fail(void)
+{
+	/* nothing is in the page cache */
+	fuse_withhold(-1);
+	fuse->fails = true;
+}
+
+static UNUSED void fuse_recover(void)
+{
+	fuse->fails = false;
 }
 
 static UNUSED bool fuse_is_withholding(void)

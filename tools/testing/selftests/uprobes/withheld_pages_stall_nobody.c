@@ -359,6 +359,35 @@ static void mapping_stalls_nobody(void)
 	disable("two");
 }
 
+static bool mapper_answers(void)
+{
+	struct pollfd answer = { .fd = from_mapper[0], .events = POLLIN };
+
+	return poll(&answer, 1, PATIENCE * 1000) == 1;
+}
+
+/* Several places wait, each for a page of its own, and none of them comes. */
+static void pages_that_fail_end_no_program(void)
+{
+	bool answers;
+
+	fuse_fail();
+	enable("two");
+	enable("three");
+	start_mapper();
+	tell_mapper('m');
+	answers = mapper_answers();
+	check(answers, "who_maps_pages_that_cant_be_read_goes_on");
+	if (!answers)
+		kill(mapper, SIGKILL);
+	equal(count("two", "install"), 1, "page_that_cant_be_read_is_counted_once");
+	equal(count("three", "install"), 1, "and_so_is_another_one");
+	stop_mapper();
+	disable("two");
+	disable("three");
+	fuse_recover();
+}
+
 /* ---- programs that wait themselves -------------------------------------- */
 
 static void enable_one(void)
@@ -587,9 +616,11 @@ int main(void)
 	define('p', "elsewhere", (const void *)elsewhere, "");
 	define_in_file('p', "one", FUSE_FILE, ADDS_ONE, "");
 	define_in_file('p', "two", FUSE_FILE, ADDS_TWO, "");
+	define_in_file('p', "three", FUSE_FILE, ADDS_THREE, "");
 	registration_stalls_nobody("enabling_an_event_on_a_withheld_page", enable_two, true);
 	registration_stalls_nobody("opening_a_perf_event_on_a_withheld_page", open_two, false);
 	mapping_stalls_nobody();
+	pages_that_fail_end_no_program();
 	reader_stalls_nobody();
 	dropped_page_stalls_nobody();
 	return_stalls_nobody();
