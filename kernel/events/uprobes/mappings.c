@@ -60,13 +60,14 @@ bool uprobe_vma_is_executed(const struct vm_area_struct *vma)
  * Somebody who will return to user mode has to do the work: the task itself,
  * or, for a change that came from outside (truncation, an io_uring worker), all
  * who have the mm. One of them wouldn't do: it may sleep, or end, while others run.
- * The task itself may be being killed: uprobe_leave_to_others().
+ * The task itself may never get there: uprobe_leave_to_others().
  */
 static void send_word(struct mm_struct *mm)
 {
 	const struct task_struct *t = current;
 
-	if (t->mm == mm && !(t->flags & (PF_KTHREAD | PF_USER_WORKER)))
+	if (t->mm == mm &&
+	    !(t->flags & (PF_KTHREAD | PF_USER_WORKER | PF_EXITING)))
 		set_thread_flag(TIF_UPROBE);
 	/* else there is nobody left: exit_mmap() */
 	else if (atomic_read(&mm->mm_users))
@@ -588,11 +589,13 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 }
 
 /**
- * uprobe_leave_to_others - the current thread is being killed
+ * uprobe_leave_to_others - the current thread ends
  * @mm: its own
  *
- * Its process is, but perhaps not all who have the address space. do_exit() takes a
- * thread out of signal::live before exit_mm() takes it out of mm_users.
+ * What it should have done before it goes on in user mode is for those to do who
+ * have the address space, too, be they other processes. do_exit() has taken it out of
+ * signal::live, and exit_mm() will take it out of mm_users; so it is with others
+ * that end.
  *
  * Context: task context.
  */
@@ -601,7 +604,8 @@ void uprobe_leave_to_others(struct mm_struct *mm)
 	int users = atomic_read(&mm->mm_users);
 
 	smp_rmb();
-	if (users > atomic_read(&current->signal->live) && uprobe_is_dirty(mm))
+	if (users > atomic_read(&current->signal->live) + 1 &&
+	    uprobe_is_dirty(mm))
 		uprobe_flag_threads(mm);
 }
 

@@ -11,7 +11,6 @@
 #include <linux/kdebug.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -46,6 +45,8 @@ void uprobe_free_utask(struct task_struct *t)
 {
 	struct uprobe_thread *ut = uprobe_thread_of(t);
 
+	if ((t->flags & PF_EXITING) && t->mm)
+		uprobe_leave_to_others(t->mm);
 	if (!ut)
 		return;
 	uprobe_calls_attend(ut);
@@ -110,10 +111,19 @@ void uprobe_copy_process(struct task_struct *t, unsigned long flags)
 		set_tsk_thread_flag(t, TIF_UPROBE);
 }
 
-static void resume(struct pt_regs *regs)
+/**
+ * uprobe_notify_resume - TIF_UPROBE was set
+ * @regs: of the current task, about to return to user mode
+ *
+ * Called by exit_to_user_mode_loop(), interrupts on, before signals.
+ */
+void uprobe_notify_resume(struct pt_regs *regs)
 {
 	struct uprobe_thread *ut;
 
+	clear_thread_flag(TIF_UPROBE);
+	if (!current->mm)
+		return;
 	if (uprobe_is_dirty(current->mm))
 		uprobe_sync(current->mm);
 
@@ -143,24 +153,6 @@ static void resume(struct pt_regs *regs)
 		break;
 	}
 }
-
-/**
- * uprobe_notify_resume - TIF_UPROBE was set
- * @regs: of the current task, about to return to user mode
- *
- * Called by exit_to_user_mode_loop(), interrupts on, before signals: who is being
- * killed doesn't come here again.
- */
-void uprobe_notify_resume(struct pt_regs *regs)
-{
-	clear_thread_flag(TIF_UPROBE);
-	if (!current->mm)
-		return;
-	resume(regs);
-	if (fatal_signal_pending(current))
-		uprobe_leave_to_others(current->mm);
-}
-
 static struct notifier_block exception_notifier = {
 	.notifier_call	= arch_uprobe_exception_notify,
 	.priority	= INT_MAX - 1,	/* after kprobes and kgdb */

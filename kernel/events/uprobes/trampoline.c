@@ -59,6 +59,9 @@
 /* Its call hasn't returned, as far as is known; also if it has taken the word away. */
 #define OPEN		XA_MARK_1
 
+/* Its call has returned, and left it for the next one. */
+#define RETURNED	XA_MARK_2
+
 /* ---- the page ----------------------------------------------------------- */
 
 /* In the page: an unwinder may look for the call before it, too. */
@@ -173,6 +176,11 @@ static size_t size_of(void *entry)
 static bool is_open(struct uprobe_space *space, unsigned long sp)
 {
 	return xa_get_mark(&space->diverted, index_of(sp), OPEN);
+}
+
+static bool has_returned(struct uprobe_space *space, unsigned long sp)
+{
+	return xa_get_mark(&space->diverted, index_of(sp), RETURNED);
 }
 
 /* By code of the same mode; or NULL. */
@@ -307,6 +315,7 @@ static int keep(struct uprobe_space *space, unsigned long sp, void *entry)
 	if (!xa_is_err(old)) {
 		__xa_set_mark(&space->diverted, index, KEPT);
 		__xa_set_mark(&space->diverted, index, OPEN);
+		__xa_clear_mark(&space->diverted, index, RETURNED);
 		if (!old)
 			WRITE_ONCE(space->nr_diverted, space->nr_diverted + 1);
 	}
@@ -517,7 +526,8 @@ static void *find_popped(struct uprobe_space *space, struct pt_regs *regs,
 
 	xa_for_each_range(&space->diverted, index, entry,
 			  index_of(last - min(last, most)), index_of(last)) {
-		if ((open && !is_open(space, sp_of(index))) ||
+		if (has_returned(space, sp_of(index)) ||
+		    (open && !is_open(space, sp_of(index))) ||
 		    is_64bit(entry) != user_64bit_mode(regs) ||
 		    !is_diverted(space, sp_of(index), entry))
 			continue;
@@ -528,28 +538,27 @@ static void *find_popped(struct uprobe_space *space, struct pt_regs *regs,
 }
 
 /*
- * What has returned? As a rule the call whose word the stack pointer has just passed,
- * which may have taken that away before, used its place, and jumped here in the end.
- * If there is none that is open, more was taken away than the word: by `ret imm16`,
- * or the word was pushed once more behind the arguments. What else is kept, or leads
- * here, is of calls that have returned, or were left: the nearer, the likelier.
+ * What has returned? As a rule the word that the stack pointer has just passed leads
+ * here. If it doesn't, more was taken away than that, by `ret imm16`, or the word was
+ * pushed once more behind the arguments: then it is the nearest one that does. Unless
+ * the function has taken its word away, used its place, and jumped here in the end.
+ * That can't be if the last call with its word there has returned, and isn't
+ * likely if there is one near that is open.
  */
 static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
 			   unsigned long *sp)
 {
 	unsigned long last = word_behind(regs);
 	void *last_entry = kept_at(space, regs, last), *entry;
+	bool in_use = last_entry && !has_returned(space, last);
 
 	*sp = last;
-	if (last_entry && is_open(space, last))
+	if (in_use && is_diverted(space, last, last_entry))
 		return last_entry;
-	entry = find_popped(space, regs, last, MAX_ARGUMENTS, true, sp);
-	if (entry || (last_entry && is_diverted(space, last, last_entry)))
-		return entry ?: last_entry;
-	entry = find_popped(space, regs, last, MAX_POPPED, true, sp);
-	if (entry || last_entry)
-		return entry ?: last_entry;
-	return find_popped(space, regs, last, MAX_POPPED, false, sp);
+	entry = in_use ?
+		find_popped(space, regs, last, MAX_ARGUMENTS, true, sp) :
+		find_popped(space, regs, last, MAX_POPPED, false, sp);
+	return entry ?: last_entry;
 }
 
 /**
@@ -623,6 +632,7 @@ void uprobe_return_diverted(struct uprobe_thread *ut, struct pt_regs *regs)
 	instruction_pointer_set(regs, caller.vaddr);
 	if (!is_on_parents_stack()) {
 		xa_clear_mark(&space->diverted, index_of(sp), OPEN);
+		xa_set_mark(&space->diverted, index_of(sp), RETURNED);
 		/* or its place is in use again */
 		if (is_diverted(space, sp, entry))
 			uprobe_write_word(caller.vaddr, sp, is_64bit(entry));
@@ -702,12 +712,12 @@ void uprobe_hide_trampoline(struct uprobe_space *space, unsigned long addr,
 
 /*
  * The stack of the current thread, in its mapping, is all that the child goes on
- * with. Frames on others are none of its own.
+ * with, unless it has two. Frames on others are none of its own.
  */
 static bool is_on_own_stack(const struct vm_area_struct *stack,
 			    unsigned long sp)
 {
-	return stack && sp >= stack->vm_start && sp < stack->vm_end;
+	return !stack || (sp >= stack->vm_start && sp < stack->vm_end);
 }
 
 /*
@@ -717,6 +727,8 @@ static bool is_on_own_stack(const struct vm_area_struct *stack,
 static bool is_for_child(struct uprobe_space *from, unsigned long sp,
 			 void *entry, bool own)
 {
+	if (has_returned(from, sp))
+		return false;
 	return is_open(from, sp) || (own && from->nr_returners) ||
 	       may_be_diverted(from, sp, entry, false);
 }
@@ -732,7 +744,8 @@ static bool is_for_child(struct uprobe_space *from, unsigned long sp,
 int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from)
 {
 	unsigned long sp = user_stack_pointer(current_pt_regs()), index;
-	struct vm_area_struct *stack = vma_lookup(from->mm, sp);
+	struct vm_area_struct *stack = on_sig_stack(sp) ?
+				       NULL : vma_lookup(from->mm, sp);
 	void *entry;
 	bool own;
 	int err;

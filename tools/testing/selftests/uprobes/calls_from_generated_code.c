@@ -416,14 +416,14 @@ static void functions_may_jump_back(void)
 	remove_all();
 }
 
-/* pusher(f, x): f(x) + 1, where f() takes two arguments more from the stack, and away */
+/* pusher(f, x): f(x) + 2, where f() takes two arguments more from the stack, and away */
 static const char pusher_code[] =
 	"\x53"				/* push %rbx */
 	"\x48\x89\xf8"			/* mov %rdi,%rax */
 	"\x89\xf7"			/* mov %esi,%edi */
 	"\x6a\x00\x6a\x00"		/* push $0; push $0 */
 	"\xff\xd0"			/* call *%rax */
-	"\x83\xc0\x01"			/* add $1,%eax */
+	"\x83\xc0\x02"			/* add $2,%eax */
 	"\x5b\xc3";			/* pop %rbx; ret */
 
 static int (*pusher)(int (*f)(int), int x);
@@ -444,16 +444,27 @@ static int after_another(int (*f)(int))
 	return caller(plain, 1) + pusher(f, 5);
 }
 
+static int after_one_that_was_left(int (*f)(int))
+{
+	if (!setjmp(out))
+		caller(leaves, 1);
+	return pusher(f, 5);
+}
+
 static void functions_may_take_arguments_away(void)
 {
 	pusher = generate(pusher_code, sizeof(pusher_code));
 	define('r', "plain", plain, "");
 	define('r', "takes_away", takes_away, "");
 	define('r', "pushes_again", pushes_again, "");
+	define('r', "leaves", leaves, "");
 	enable_all();
-	equal(after_another(takes_away), 20, "function_that_takes_arguments_away_computes_the_same");
+	equal(after_another(takes_away), 21, "function_that_takes_arguments_away_computes_the_same");
 	all_return("takes_away", 1, "function_that_takes_arguments_away");
-	equal(after_another(pushes_again), 20, "function_that_pushes_its_word_again_computes_the_same");
+	equal(after_one_that_was_left(takes_away), 17, "function_that_takes_arguments_away_after_a_left_frame_computes_the_same");
+	all_return("takes_away", 2, "function_that_takes_arguments_away_after_a_left_frame");
+	check(is_balanced("leaves"), "left_frame_in_place_of_arguments_is_balanced");
+	equal(after_another(pushes_again), 21, "function_that_pushes_its_word_again_computes_the_same");
 	all_return("pushes_again", 1, "function_that_pushes_its_word_again");
 	all_return("plain", 2, "function_before_them");
 	remove_all();
