@@ -521,6 +521,8 @@ static void call_chains_show_the_caller(void)
 
 	framed = generate(framed_code, sizeof(framed_code));
 	define('r', "calls_plain", calls_plain, "");
+	/* its own record is made at the caller */
+	must(!event_file("calls_plain", "filter", "common_pid == 0"));
 	define('p', "plain", plain, "");
 	enable_all();
 	text = read_file(TRACING "events/t/plain/id", NULL);
