@@ -366,7 +366,7 @@ static int (*other_caller)(int (*f)(int), int x);
 
 static __attribute__((noinline)) void leave_deep_below(void)
 {
-	volatile char gap[2000];
+	volatile char gap[300];
 
 	gap[0] = other_caller(leaves, 1);
 	must(gap[0]);
