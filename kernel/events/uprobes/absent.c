@@ -80,7 +80,7 @@ void uprobe_flag_threads(struct mm_struct *mm)
 	guard(rcu)();
 	for_each_process_thread(p, t) {
 		if (READ_ONCE(t->mm) != mm ||
-		    (t->flags & (PF_KTHREAD | PF_USER_WORKER)))
+		    (t->flags & (PF_KTHREAD | PF_USER_WORKER | PF_EXITING)))
 			continue;
 		set_tsk_thread_flag(t, TIF_UPROBE);
 		if (t != current)

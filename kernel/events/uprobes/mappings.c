@@ -589,13 +589,12 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 }
 
 /**
- * uprobe_leave_to_others - the current thread ends
+ * uprobe_leave_to_others - the current thread ends, or is being killed
  * @mm: its own
  *
  * What it should have done before it goes on in user mode is for those to do who
- * have the address space, too, be they other processes. do_exit() has taken it out of
- * signal::live, and exit_mm() will take it out of mm_users; so it is with others
- * that end.
+ * have the address space, too, be they other processes. do_exit() takes it out of
+ * signal::live, and exit_mm() out of mm_users; so it is with others that end.
  *
  * Context: task context.
  */
@@ -603,9 +602,10 @@ void uprobe_leave_to_others(struct mm_struct *mm)
 {
 	int users = atomic_read(&mm->mm_users);
 
+	if (current->flags & PF_EXITING)
+		users--;
 	smp_rmb();
-	if (users > atomic_read(&current->signal->live) + 1 &&
-	    uprobe_is_dirty(mm))
+	if (users > atomic_read(&current->signal->live) && uprobe_is_dirty(mm))
 		uprobe_flag_threads(mm);
 }
 

@@ -11,6 +11,7 @@
 #include <linux/kdebug.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -124,8 +125,12 @@ void uprobe_notify_resume(struct pt_regs *regs)
 	clear_thread_flag(TIF_UPROBE);
 	if (!current->mm)
 		return;
-	if (uprobe_is_dirty(current->mm))
+	if (uprobe_is_dirty(current->mm)) {
 		uprobe_sync(current->mm);
+		/* its end may take as long as somebody likes: coredump_task_exit() */
+		if (fatal_signal_pending(current))
+			uprobe_leave_to_others(current->mm);
+	}
 
 	ut = uprobe_thread_of(current);
 	if (!ut) {
@@ -153,6 +158,7 @@ void uprobe_notify_resume(struct pt_regs *regs)
 		break;
 	}
 }
+
 static struct notifier_block exception_notifier = {
 	.notifier_call	= arch_uprobe_exception_notify,
 	.priority	= INT_MAX - 1,	/* after kprobes and kgdb */

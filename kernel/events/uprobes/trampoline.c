@@ -491,7 +491,7 @@ bool uprobe_is_diverted(struct uprobe_space *space, struct pt_regs *regs,
 	if (!space->trampoline || *ret_addr != space->trampoline)
 		return false;
 	entry = kept_at(space, regs, sp);
-	if (!entry)
+	if (!entry || has_returned(space, sp))
 		return false;
 	*ret_addr = ret_addr_of(entry);
 	return true;
@@ -513,23 +513,36 @@ static unsigned long word_behind(struct pt_regs *regs)
 	       (user_64bit_mode(regs) ? sizeof(u64) : sizeof(u32));
 }
 
-/*
- * The nearest word that leads here, no further before @last than @most bytes.
- * @open: one whose call is open; @sp: set to where.
+/**
+ * struct search - for a word that a thread has passed
+ * @space: of the current task's mm
+ * @regs: at the trampoline
+ * @last: where the word was, if nothing but that was taken away
  */
-static void *find_popped(struct uprobe_space *space, struct pt_regs *regs,
-			 unsigned long last, unsigned long most, bool open,
-			 unsigned long *sp)
+struct search {
+	struct uprobe_space	*space;
+	struct pt_regs		*regs;
+	unsigned long		last;
+};
+
+/*
+ * The nearest one, no further before @last than @most bytes, that hasn't returned.
+ * @open: its call is open; @diverted: it leads here; @sp: set to where
+ */
+static void *find_popped(const struct search *s, unsigned long most, bool open,
+			 bool diverted, unsigned long *sp)
 {
+	struct uprobe_space *space = s->space;
 	void *entry, *found = NULL;
 	unsigned long index;
 
 	xa_for_each_range(&space->diverted, index, entry,
-			  index_of(last - min(last, most)), index_of(last)) {
+			  index_of(s->last - min(s->last, most)),
+			  index_of(s->last)) {
 		if (has_returned(space, sp_of(index)) ||
 		    (open && !is_open(space, sp_of(index))) ||
-		    is_64bit(entry) != user_64bit_mode(regs) ||
-		    !is_diverted(space, sp_of(index), entry))
+		    is_64bit(entry) != user_64bit_mode(s->regs) ||
+		    (diverted && !is_diverted(space, sp_of(index), entry)))
 			continue;
 		*sp = sp_of(index);
 		found = entry;
@@ -537,28 +550,57 @@ static void *find_popped(struct uprobe_space *space, struct pt_regs *regs,
 	return found;
 }
 
+/* Has a call put its word where that of @entry was? */
+static bool is_place_of_call(unsigned long sp, void *entry)
+{
+	unsigned long word;
+
+	return uprobe_read_word(&word, sp, is_64bit(entry)) &&
+	       arch_uprobe_follows_call(word, is_64bit(entry));
+}
+
+/*
+ * Something else stands at @last, or what leads here has been put there by a push.
+ * @last_entry: kept for a call that hasn't returned, or NULL
+ */
+static void *find_other(const struct search *s, void *last_entry,
+			unsigned long *sp)
+{
+	void *entry;
+
+	entry = find_popped(s, MAX_ARGUMENTS, true, true, sp);
+	if (entry || last_entry)
+		return entry ?: last_entry;
+	/* the function that the word was pushed for has ended with a jump */
+	return find_popped(s, MAX_ARGUMENTS, true, false, sp) ?:
+	       find_popped(s, MAX_POPPED, false, true, sp);
+}
+
 /*
  * What has returned? As a rule the word that the stack pointer has just passed leads
- * here. If it doesn't, more was taken away than that, by `ret imm16`, or the word was
- * pushed once more behind the arguments: then it is the nearest one that does. Unless
- * the function has taken its word away, used its place, and jumped here in the end.
- * That can't be if the last call with its word there has returned, and isn't
- * likely if there is one near that is open.
+ * here, and its call is open. If it doesn't, more was taken away than that, by
+ * `ret imm16`, or the word was pushed once more behind the arguments; or the
+ * function has taken its word away, used its place, and jumped here in the end. There
+ * may be words of calls that have returned, and of those that were left without
+ * anybody's having noticed: so it may take the likeliest.
  */
 static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
 			   unsigned long *sp)
 {
-	unsigned long last = word_behind(regs);
-	void *last_entry = kept_at(space, regs, last), *entry;
-	bool in_use = last_entry && !has_returned(space, last);
+	const struct search s = {
+		.space	= space,
+		.regs	= regs,
+		.last	= word_behind(regs),
+	};
+	void *entry = kept_at(space, regs, s.last);
 
-	*sp = last;
-	if (in_use && is_diverted(space, last, last_entry))
-		return last_entry;
-	entry = in_use ?
-		find_popped(space, regs, last, MAX_ARGUMENTS, true, sp) :
-		find_popped(space, regs, last, MAX_POPPED, false, sp);
-	return entry ?: last_entry;
+	*sp = s.last;
+	if (!entry || has_returned(space, s.last))
+		return find_other(&s, NULL, sp) ?: entry;
+	if (is_diverted(space, s.last, entry) ? is_open(space, s.last) :
+						is_place_of_call(s.last, entry))
+		return entry;
+	return find_other(&s, entry, sp);
 }
 
 /**
@@ -578,7 +620,8 @@ unsigned long uprobe_diverted_ip(struct uprobe_space *space,
 	if (!is_at_trampoline(space, regs))
 		return 0;
 	entry = xa_load(&space->diverted, index_of(word_behind(regs)));
-	return entry ? ret_addr_of(entry) : 0;
+	return entry && !has_returned(space, word_behind(regs)) ?
+	       ret_addr_of(entry) : 0;
 }
 
 /**

@@ -438,6 +438,19 @@ asm(".text; .balign 16; .globl pushes_again; .type pushes_again, @function\n"
     "pushes_again: nop; lea (%rdi,%rdi,2), %eax; pop %rcx; add $16, %rsp; push %rcx; ret\n"
     ".size pushes_again, . - pushes_again");
 
+/* The same, and what comes then uses the place. */
+int jumps_on(int x);
+asm(".text; .balign 16; .globl jumps_on; .type jumps_on, @function\n"
+    "jumps_on: nop; pop %rcx; add $16, %rsp; push %rcx; jmp uses_the_stack\n"
+    ".size jumps_on, . - jumps_on");
+
+__attribute__((noipa, used)) int uses_the_stack(int x)
+{
+	volatile long place[8] = { x, x, x, x, x, x, x, x };
+
+	return place[0] + place[3] + place[7];
+}
+
 /* A word is kept of a call before, just where the stack pointer will have passed. */
 static int after_another(int (*f)(int))
 {
@@ -448,6 +461,8 @@ static int after_one_that_was_left(int (*f)(int))
 {
 	if (!setjmp(out))
 		caller(leaves, 1);
+	/* shows that it was left */
+	plain(1);
 	return pusher(f, 5);
 }
 
@@ -457,6 +472,7 @@ static void functions_may_take_arguments_away(void)
 	define('r', "plain", plain, "");
 	define('r', "takes_away", takes_away, "");
 	define('r', "pushes_again", pushes_again, "");
+	define('r', "jumps_on", jumps_on, "");
 	define('r', "leaves", leaves, "");
 	enable_all();
 	equal(after_another(takes_away), 21, "function_that_takes_arguments_away_computes_the_same");
@@ -466,7 +482,11 @@ static void functions_may_take_arguments_away(void)
 	check(is_balanced("leaves"), "left_frame_in_place_of_arguments_is_balanced");
 	equal(after_another(pushes_again), 21, "function_that_pushes_its_word_again_computes_the_same");
 	all_return("pushes_again", 1, "function_that_pushes_its_word_again");
-	all_return("plain", 2, "function_before_them");
+	equal(after_one_that_was_left(pushes_again), 17, "function_that_pushes_its_word_again_after_a_left_frame_computes_the_same");
+	all_return("pushes_again", 2, "function_that_pushes_its_word_again_after_a_left_frame");
+	equal(after_another(jumps_on), 21, "function_that_pushes_its_word_again_and_jumps_on_computes_the_same");
+	all_return("jumps_on", 1, "function_that_pushes_its_word_again_and_jumps_on");
+	check(is_balanced("plain"), "function_before_them_is_balanced");
 	remove_all();
 }
 
