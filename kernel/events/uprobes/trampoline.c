@@ -33,7 +33,7 @@
 
 #include <linux/mm.h>
 #include <linux/ptrace.h>
-#include <linux/sched.h>
+#include <linux/sched/task_stack.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/timekeeping.h>
