@@ -32,8 +32,6 @@
  */
 
 #include <linux/mm.h>
-#include <linux/ptrace.h>
-#include <linux/sched/task_stack.h>
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/timekeeping.h>
@@ -49,6 +47,9 @@
 
 /* and so much as a rule: another stack in the same mapping isn't as near */
 #define MAX_ARGUMENTS	1024
+
+/* and so much if another word is as likely */
+#define MAX_NEAR	128
 
 /* When there are too many, it is looked so often which of them can go. */
 #define SWEEP_INTERVAL	(HZ / 10)
@@ -192,6 +193,21 @@ static void *kept_at(struct uprobe_space *space, struct pt_regs *regs,
 	return entry && is_64bit(entry) == user_64bit_mode(regs) ? entry : NULL;
 }
 
+/* What is kept of a call that hasn't returned; or NULL. */
+static void *awaited_at(struct uprobe_space *space, unsigned long sp)
+{
+	unsigned long index = index_of(sp);
+	void *entry;
+
+	/* an entry and its marks don't go at once */
+	xa_lock(&space->diverted);
+	entry = xa_load(&space->diverted, index);
+	if (entry && xa_get_mark(&space->diverted, index, RETURNED))
+		entry = NULL;
+	xa_unlock(&space->diverted);
+	return entry;
+}
+
 /* Does the return word lead to the trampoline? */
 static bool is_diverted(struct uprobe_space *space, unsigned long sp,
 			void *entry)
@@ -219,7 +235,7 @@ static bool can_be_read(unsigned long sp)
 
 /* As above; if that can't be found out without waiting for others, it may. */
 static bool may_be_diverted(struct uprobe_space *space, unsigned long sp,
-			    void *entry, bool may_fault)
+			    void *entry)
 {
 	unsigned long word;
 	bool read;
@@ -227,7 +243,7 @@ static bool may_be_diverted(struct uprobe_space *space, unsigned long sp,
 	pagefault_disable();
 	read = uprobe_read_word(&word, sp, is_64bit(entry));
 	pagefault_enable();
-	if (!read && may_fault && can_be_read(sp))
+	if (!read && can_be_read(sp))
 		return is_diverted(space, sp, entry);
 	return !read || word == space->trampoline;
 }
@@ -238,7 +254,7 @@ static void erase(struct uprobe_space *space, unsigned long index, void *entry)
 	if (xa_load(&space->diverted, index) == entry &&
 	    !xa_get_mark(&space->diverted, index, KEPT)) {
 		__xa_erase(&space->diverted, index);
-		space->nr_diverted--;
+		WRITE_ONCE(space->nr_diverted, space->nr_diverted - 1);
 	}
 	xa_unlock(&space->diverted);
 }
@@ -257,28 +273,22 @@ static bool has_vfork_child(const struct mm_struct *mm)
 }
 
 /*
- * Takes away what no word refers to, one thread at a time. The mark goes before the
- * word is read: who keeps one, diverts it, and keeps it once more, has either
- * diverted it by then or sets the mark again.
- *
- * @for_room: a call that has taken its word away can't be spared, unless there is
- *	a child of vfork()
+ * For want of room: takes away what no word refers to, one thread at a time. The mark
+ * goes before the word is read: who keeps one, diverts it, and keeps it once more, has
+ * either diverted it by then or sets the mark again. A call that has taken its word
+ * away can't be spared, unless there is a child of vfork().
  */
-static void sweep(struct uprobe_space *space, bool for_room)
+static void sweep(struct uprobe_space *space)
 {
 	int vforks = atomic_read_acquire(&space->nr_vforks);
 	unsigned long index;
 	void *entry;
 
-	if (xa_empty(&space->diverted) ||
-	    (for_room && has_vfork_child(space->mm)) ||
-	    xchg(&space->is_swept, true))
+	if (has_vfork_child(space->mm) || xchg(&space->is_swept, true))
 		return;
 	xa_for_each(&space->diverted, index, entry) {
-		if (!for_room && xa_get_mark(&space->diverted, index, OPEN))
-			continue;
 		xa_clear_mark(&space->diverted, index, KEPT);
-		if (!may_be_diverted(space, sp_of(index), entry, for_room)) {
+		if (!may_be_diverted(space, sp_of(index), entry)) {
 			/* pairs with atomic_inc(), before the child runs */
 			smp_rmb();
 			if (atomic_read(&space->nr_vforks) != vforks)
@@ -288,6 +298,45 @@ static void sweep(struct uprobe_space *space, bool for_room)
 		cond_resched();
 	}
 	smp_store_release(&space->is_swept, false);
+}
+
+/* Return: false if something else is kept there by now. */
+static bool mark_returned(struct uprobe_space *space, unsigned long index,
+			  void *entry)
+{
+	bool same;
+
+	xa_lock(&space->diverted);
+	same = xa_load(&space->diverted, index) == entry;
+	if (same) {
+		__xa_clear_mark(&space->diverted, index, OPEN);
+		__xa_set_mark(&space->diverted, index, RETURNED);
+	}
+	xa_unlock(&space->diverted);
+	return same;
+}
+
+/* A thread may still be about to keep the same: that takes the mark away. */
+static void drop_if_returned(struct uprobe_space *space, unsigned long index)
+{
+	xa_lock(&space->diverted);
+	if (xa_get_mark(&space->diverted, index, RETURNED)) {
+		__xa_erase(&space->diverted, index);
+		WRITE_ONCE(space->nr_diverted, space->nr_diverted - 1);
+	}
+	xa_unlock(&space->diverted);
+}
+
+/* Nobody wants returns any more: there is no next call for it. */
+static void drop_returned(struct uprobe_space *space)
+{
+	unsigned long index;
+	void *entry;
+
+	xa_for_each_marked(&space->diverted, index, entry, RETURNED) {
+		drop_if_returned(space, index);
+		cond_resched();
+	}
 }
 
 /* Threads that come at once may exceed the limit by as many. */
@@ -301,7 +350,7 @@ static bool has_room(struct uprobe_space *space, unsigned long sp)
 	if (time_before(jiffies, READ_ONCE(space->next_sweep)))
 		return false;
 	WRITE_ONCE(space->next_sweep, jiffies + SWEEP_INTERVAL);
-	sweep(space, true);
+	sweep(space);
 	return READ_ONCE(space->nr_diverted) < limit;
 }
 
@@ -330,6 +379,34 @@ static bool is_on_parents_stack(void)
 	return current->vfork_done &&
 	       READ_ONCE(rcu_dereference(current->real_parent)->mm) ==
 	       current->mm;
+}
+
+static bool is_executable(unsigned long addr)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool is;
+
+	/* it is being killed */
+	if (mmap_read_lock_killable(mm))
+		return true;
+	vma = vma_lookup(mm, addr);
+	is = vma && (vma->vm_flags & VM_EXEC);
+	mmap_read_unlock(mm);
+	return is;
+}
+
+/*
+ * Has a call put its word where that of @entry was? Data may look like code; and if the
+ * call has a site, it isn't to be seen.
+ */
+static bool is_place_of_call(unsigned long sp, void *entry)
+{
+	unsigned long word;
+
+	return uprobe_read_word(&word, sp, is_64bit(entry)) &&
+	       is_executable(word) &&
+	       arch_uprobe_follows_call(word, is_64bit(entry));
 }
 
 /* ---- entries ------------------------------------------------------------ */
@@ -457,7 +534,7 @@ void uprobe_divert_again(struct uprobe_space *space, unsigned long sp)
  * uprobe_forget_diverted - a call has been left, and will not return
  * @sp: where its return word was, in the current task's address space
  *
- * What stands there decides alone from now on.
+ * What stands there decides from now on, unless an open one is as likely.
  *
  * Context: task context.
  */
@@ -525,12 +602,26 @@ struct search {
 	unsigned long		last;
 };
 
+/* What may be kept of a call that hasn't returned: is it open, does its word lead here? */
+#define OPEN_HERE	BIT(0)
+#define OPEN_GONE	BIT(1)
+#define LEFT_HERE	BIT(2)
+#define LEFT_GONE	BIT(3)
+
+static unsigned int kind_of(struct uprobe_space *space, unsigned long sp,
+			    void *entry)
+{
+	if (is_open(space, sp))
+		return is_diverted(space, sp, entry) ? OPEN_HERE : OPEN_GONE;
+	return is_diverted(space, sp, entry) ? LEFT_HERE : LEFT_GONE;
+}
+
 /*
- * The nearest one, no further before @last than @most bytes, that hasn't returned.
- * @open: its call is open; @diverted: it leads here; @sp: set to where
+ * The nearest one of these @kinds, no further before @last than @most bytes.
+ * @sp: set to where
  */
-static void *find_popped(const struct search *s, unsigned long most, bool open,
-			 bool diverted, unsigned long *sp)
+static void *find_popped(const struct search *s, unsigned long most,
+			 unsigned int kinds, unsigned long *sp)
 {
 	struct uprobe_space *space = s->space;
 	void *entry, *found = NULL;
@@ -539,10 +630,10 @@ static void *find_popped(const struct search *s, unsigned long most, bool open,
 	xa_for_each_range(&space->diverted, index, entry,
 			  index_of(s->last - min(s->last, most)),
 			  index_of(s->last)) {
-		if (has_returned(space, sp_of(index)) ||
-		    (open && !is_open(space, sp_of(index))) ||
-		    is_64bit(entry) != user_64bit_mode(s->regs) ||
-		    (diverted && !is_diverted(space, sp_of(index), entry)))
+		cond_resched();
+		entry = awaited_at(space, sp_of(index));
+		if (!entry || is_64bit(entry) != user_64bit_mode(s->regs) ||
+		    !(kind_of(space, sp_of(index), entry) & kinds))
 			continue;
 		*sp = sp_of(index);
 		found = entry;
@@ -550,39 +641,46 @@ static void *find_popped(const struct search *s, unsigned long most, bool open,
 	return found;
 }
 
-/* Has a call put its word where that of @entry was? */
-static bool is_place_of_call(unsigned long sp, void *entry)
+/* It has passed the word of @last_entry, or where that was; but perhaps more. */
+static void *find_beside(const struct search *s, void *last_entry,
+			 unsigned long *sp)
 {
-	unsigned long word;
-
-	return uprobe_read_word(&word, sp, is_64bit(entry)) &&
-	       arch_uprobe_follows_call(word, is_64bit(entry));
+	switch (kind_of(s->space, s->last, last_entry)) {
+	case LEFT_HERE:
+		/* taken for left; or a word was pushed there behind arguments */
+		return find_popped(s, MAX_NEAR,
+				   OPEN_HERE | OPEN_GONE, sp) ?: last_entry;
+	case LEFT_GONE:
+		return find_popped(s, MAX_ARGUMENTS, OPEN_HERE, sp) ?:
+		       last_entry;
+	default:
+		/* it has taken its word away; or arguments stand there */
+		return find_popped(s, MAX_NEAR, OPEN_HERE, sp) ?:
+		       last_entry;
+	}
 }
 
 /*
- * Something else stands at @last, or what leads here has been put there by a push.
- * @last_entry: kept for a call that hasn't returned, or NULL
+ * It has taken arguments away, by `ret imm16` or before it pushed its word again, and
+ * what it has jumped to then may have used the place.
  */
-static void *find_other(const struct search *s, void *last_entry,
-			unsigned long *sp)
+static void *find_behind_arguments(const struct search *s, unsigned long *sp)
 {
-	void *entry;
-
-	entry = find_popped(s, MAX_ARGUMENTS, true, true, sp);
-	if (entry || last_entry)
-		return entry ?: last_entry;
-	/* the function that the word was pushed for has ended with a jump */
-	return find_popped(s, MAX_ARGUMENTS, true, false, sp) ?:
-	       find_popped(s, MAX_POPPED, false, true, sp);
+	return find_popped(s, MAX_NEAR, OPEN_HERE, sp) ?:
+	       find_popped(s, MAX_ARGUMENTS, OPEN_HERE | OPEN_GONE | LEFT_HERE,
+			   sp) ?:
+	       find_popped(s, MAX_POPPED, OPEN_HERE | LEFT_HERE, sp) ?:
+	       find_popped(s, MAX_ARGUMENTS, LEFT_GONE, sp);
 }
 
 /*
  * What has returned? As a rule the word that the stack pointer has just passed leads
  * here, and its call is open. If it doesn't, more was taken away than that, by
  * `ret imm16`, or the word was pushed once more behind the arguments; or the
- * function has taken its word away, used its place, and jumped here in the end. There
- * may be words of calls that have returned, and of those that were left without
- * anybody's having noticed: so it may take the likeliest.
+ * function has taken its word away, used its place, and jumped here in the end. If
+ * it does, and the call isn't open, that was taken for left. There may be words of calls
+ * that have returned, and of those that were left without anybody's having noticed: so it
+ * may take the likeliest.
  */
 static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
 			   unsigned long *sp)
@@ -592,15 +690,16 @@ static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
 		.regs	= regs,
 		.last	= word_behind(regs),
 	};
-	void *entry = kept_at(space, regs, s.last);
+	void *entry = awaited_at(space, s.last);
 
 	*sp = s.last;
-	if (!entry || has_returned(space, s.last))
-		return find_other(&s, NULL, sp) ?: entry;
+	if (!entry || is_64bit(entry) != user_64bit_mode(regs))
+		return find_behind_arguments(&s, sp) ?:
+		       kept_at(space, regs, s.last);
 	if (is_diverted(space, s.last, entry) ? is_open(space, s.last) :
 						is_place_of_call(s.last, entry))
 		return entry;
-	return find_other(&s, entry, sp);
+	return find_beside(&s, entry, sp);
 }
 
 /**
@@ -609,8 +708,8 @@ static void *find_returned(struct uprobe_space *space, struct pt_regs *regs,
  * @regs: of the current task
  *
  * Context: any, also NMI.
- * Return: where it goes on; 0 if it isn't there, or more than the word was taken
- * away.
+ * Return: where it goes on, as a rule; 0 if it isn't there, or if nothing is kept of the
+ * word just behind it, because more than that was taken away.
  */
 unsigned long uprobe_diverted_ip(struct uprobe_space *space,
 				 struct pt_regs *regs)
@@ -619,7 +718,7 @@ unsigned long uprobe_diverted_ip(struct uprobe_space *space,
 
 	if (!is_at_trampoline(space, regs))
 		return 0;
-	entry = xa_load(&space->diverted, index_of(word_behind(regs)));
+	entry = kept_at(space, regs, word_behind(regs));
 	return entry && !has_returned(space, word_behind(regs)) ?
 	       ret_addr_of(entry) : 0;
 }
@@ -673,17 +772,14 @@ void uprobe_return_diverted(struct uprobe_thread *ut, struct pt_regs *regs)
 		return;
 	caller.vaddr = ret_addr_of(entry);
 	instruction_pointer_set(regs, caller.vaddr);
-	if (!is_on_parents_stack()) {
-		xa_clear_mark(&space->diverted, index_of(sp), OPEN);
-		xa_set_mark(&space->diverted, index_of(sp), RETURNED);
+	if (!is_on_parents_stack() &&
+	    mark_returned(space, index_of(sp), entry)) {
 		/* or its place is in use again */
 		if (is_diverted(space, sp, entry))
 			uprobe_write_word(caller.vaddr, sp, is_64bit(entry));
-		/* nobody diverts returns any more, and a child needn't copy it */
-		if (!READ_ONCE(space->nr_returners)) {
-			xa_clear_mark(&space->diverted, index_of(sp), KEPT);
-			erase(space, index_of(sp), entry);
-		}
+		/* nobody wants returns any more */
+		if (!READ_ONCE(space->nr_returners))
+			drop_if_returned(space, index_of(sp));
 	}
 	uprobe_calls_attend(ut);
 	ut->returned_sp = sp;
@@ -753,29 +849,6 @@ void uprobe_hide_trampoline(struct uprobe_space *space, unsigned long addr,
 
 /* ---- spaces ------------------------------------------------------------- */
 
-/*
- * The stack of the current thread, in its mapping, is all that the child goes on
- * with, unless it has two. Frames on others are none of its own.
- */
-static bool is_on_own_stack(const struct vm_area_struct *stack,
-			    unsigned long sp)
-{
-	return !stack || (sp >= stack->vm_start && sp < stack->vm_end);
-}
-
-/*
- * A function that has taken its word away jumps back in the child, too; what was
- * called in its place may have taken it for left.
- */
-static bool is_for_child(struct uprobe_space *from, unsigned long sp,
-			 void *entry, bool own)
-{
-	if (has_returned(from, sp))
-		return false;
-	return is_open(from, sp) || (own && from->nr_returners) ||
-	       may_be_diverted(from, sp, entry, false);
-}
-
 /**
  * uprobe_diverted_clone - fork: the child's stack has the same words
  * @to: the child's space, which nobody else knows yet
@@ -786,27 +859,29 @@ static bool is_for_child(struct uprobe_space *from, unsigned long sp,
  */
 int uprobe_diverted_clone(struct uprobe_space *to, struct uprobe_space *from)
 {
-	unsigned long sp = user_stack_pointer(current_pt_regs()), index;
-	struct vm_area_struct *stack = on_sig_stack(sp) ?
-				       NULL : vma_lookup(from->mm, sp);
+	unsigned long index;
 	void *entry;
-	bool own;
 	int err;
 
 	to->trampoline = from->trampoline;
 	to->trampoline_lost = from->trampoline_lost;
 	if (!from->nr_returners)
-		sweep(from, false);
+		drop_returned(from);
+	/*
+	 * A function that has taken its word away jumps back in the child, too, and
+	 * what was called in its place may have taken it for left. On which of the
+	 * stacks the child goes on, nobody knows.
+	 */
 	xa_for_each(&from->diverted, index, entry) {
-		sp = sp_of(index);
-		own = is_on_own_stack(stack, sp);
-		err = is_for_child(from, sp, entry, own) ?
-		      keep(to, sp, entry) : 0;
+		cond_resched();
+		entry = awaited_at(from, sp_of(index));
+		if (!entry)
+			continue;
+		err = keep(to, sp_of(index), entry);
 		if (err)
 			return err;
-		if (!own || !is_open(from, sp))
+		if (!is_open(from, sp_of(index)))
 			xa_clear_mark(&to->diverted, index, OPEN);
-		cond_resched();
 	}
 	return 0;
 }

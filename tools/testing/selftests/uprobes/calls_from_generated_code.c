@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
+#include <ucontext.h>
 #include <linux/seccomp.h>
 
 #include "code_file.h"
@@ -364,6 +365,16 @@ PROBED int leaves(int x)
 /* Its word lies around, of another caller, and what comes later stands higher. */
 static int (*other_caller)(int (*f)(int), int x);
 
+/* What returns there by mistake has another value. */
+static int (*generate_other_caller(void))(int (*f)(int), int x)
+{
+	char code[sizeof(caller_code)];
+
+	memcpy(code, caller_code, sizeof(code));
+	code[RETURNS_TO + 2] = 0x40;
+	return generate(code, sizeof(code));
+}
+
 static __attribute__((noinline)) void leave_deep_below(void)
 {
 	volatile char gap[300];
@@ -372,10 +383,75 @@ static __attribute__((noinline)) void leave_deep_below(void)
 	must(gap[0]);
 }
 
-static void functions_may_jump_back(void)
+static __attribute__((noipa, used)) int leaves_inside(int x)
+{
+	if (!setjmp(out))
+		leave_deep_below();
+	if (at_the_bottom)
+		at_the_bottom();
+	return 3 * x;
+}
+
+/* What stands in place of its word is no other call's. */
+int keeps_its_word(int x);
+asm(".text; .balign 16; .globl keeps_its_word; .type keeps_its_word, @function\n"
+    "keeps_its_word: nop; pop word_of_keeps_its_word(%rip); push $0; push $0; call leaves_inside\n"
+    "add $16, %rsp; jmp *word_of_keeps_its_word(%rip)\n"
+    ".size keeps_its_word, . - keeps_its_word\n"
+    ".local word_of_keeps_its_word; .comm word_of_keeps_its_word, 8, 8");
+
+static void fork_twice(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	disable_all();
+	fork_here();
+	if (child)
+		return;
+	pid = fork();
+	if (pid && (waitpid(pid, &status, 0) != pid || status))
+		_exit(2);
+}
+
+static ucontext_t here, elsewhere;
+
+static void fork_and_go_back(void)
+{
+	fork_here();
+	must(!swapcontext(&elsewhere, &here));
+}
+
+static void fork_elsewhere(void)
+{
+	static char stack[64 << 10];
+
+	must(!getcontext(&elsewhere));
+	elsewhere.uc_stack.ss_sp = stack;
+	elsewhere.uc_stack.ss_size = sizeof(stack);
+	makecontext(&elsewhere, fork_and_go_back, 0);
+	must(!swapcontext(&here, &elsewhere));
+}
+
+/* Parent and child come back from @f. */
+static void both_jump_back(int (*f)(int), void (*forks)(void), const char *name)
 {
 	int status = -1, value;
+
+	at_the_bottom = forks;
+	value = caller(f, 5);
+	if (!child)
+		_exit(value == 16 ? 0 : 1);
+	at_the_bottom = NULL;
+	equal(value, 16, "function_that_jumps_back_in_the_parent_%s_computes_the_same", name);
+	must(waitpid(child, &status, 0) == child);
+	equal(status, 0, "function_that_jumps_back_in_the_child_%s_computes_the_same", name);
+}
+
+static void functions_may_jump_back(void)
+{
 	uintptr_t word;
+	int value;
 
 	define('r', "jumps_back", jumps_back, "");
 	enable_all();
@@ -386,7 +462,7 @@ static void functions_may_jump_back(void)
 	all_return("jumps_back", 1, "function_that_jumps_back");
 	define('r', "leaves", leaves, "");
 	enable_all();
-	other_caller = generate(caller_code, sizeof(caller_code));
+	other_caller = generate_other_caller();
 	if (!setjmp(out))
 		leave_deep_below();
 	value = caller(jumps_back, 5);
@@ -405,14 +481,16 @@ static void functions_may_jump_back(void)
 	all_return("inside", 2, "function_in_its_place_above_a_left_frame");
 	check(is_balanced("jumps_back"), "function_that_jumps_back_over_another_is_balanced");
 	disable("inside");
-	at_the_bottom = fork_here;
-	value = caller(jumps_back, 5);
-	if (!child)
-		_exit(value == 16 ? 0 : 1);
-	at_the_bottom = NULL;
-	equal(value, 16, "function_that_jumps_back_in_the_parent_computes_the_same");
-	must(waitpid(child, &status, 0) == child);
-	equal(status, 0, "function_that_jumps_back_in_the_child_computes_the_same");
+	both_jump_back(jumps_back, fork_here, "of_fork");
+	define('r', "keeps_its_word", keeps_its_word, "");
+	enable("keeps_its_word");
+	equal(caller(keeps_its_word, 5), 16, "function_that_jumps_back_over_data_and_left_frames_computes_the_same");
+	all_return("keeps_its_word", 1, "function_that_jumps_back_over_data_and_left_frames");
+	both_jump_back(keeps_its_word, fork_elsewhere, "of_fork_on_another_stack");
+	equal(count("keeps_its_word", "returns"), 3, "calls_in_parent_and_child_return");
+	both_jump_back(keeps_its_word, fork_twice, "of_fork_when_probes_have_gone");
+	enable_all();
+	both_jump_back(jumps_back, fork_twice, "of_fork_over_another_when_probes_have_gone");
 	remove_all();
 }
 
@@ -466,6 +544,47 @@ static int after_one_that_was_left(int (*f)(int))
 	return pusher(f, 5);
 }
 
+/* Nothing shows that it was left. */
+static int after_one_unnoticed(int (*f)(int))
+{
+	if (!setjmp(out))
+		caller(leaves, 1);
+	return pusher(f, 5);
+}
+
+static int above_one_deep_below(int (*f)(int))
+{
+	if (!setjmp(out))
+		leave_deep_below();
+	return caller(plain, 1) + pusher(f, 5) - 4;
+}
+
+/* As pusher(), with an argument that would be a return address if it were code. */
+static int (*generate_pusher_of_lookalike(void))(int (*f)(int), int x)
+{
+	char code[sizeof(pusher_code) + 6], *data;
+	uint32_t argument;
+
+	data = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	must(data != MAP_FAILED);
+	memcpy(data, "\xff\xd0", 2);
+	argument = (uintptr_t)data + 2;
+	memcpy(code, pusher_code, 6);
+	/* push $argument, twice */
+	code[6] = code[11] = 0x68;
+	memcpy(code + 7, &argument, sizeof(argument));
+	memcpy(code + 12, &argument, sizeof(argument));
+	memcpy(code + 16, pusher_code + 10, sizeof(pusher_code) - 10);
+	return generate(code, sizeof(code));
+}
+
+static void each_takes_arguments_away(int (*how)(int (*f)(int)), const char *name)
+{
+	equal(how(takes_away), 17, "function_that_takes_arguments_away_%s_computes_the_same", name);
+	equal(how(pushes_again), 17, "function_that_pushes_its_word_again_%s_computes_the_same", name);
+	equal(how(jumps_on), 17, "function_that_pushes_its_word_again_and_jumps_on_%s_computes_the_same", name);
+}
+
 static void functions_may_take_arguments_away(void)
 {
 	pusher = generate(pusher_code, sizeof(pusher_code));
@@ -477,16 +596,21 @@ static void functions_may_take_arguments_away(void)
 	enable_all();
 	equal(after_another(takes_away), 21, "function_that_takes_arguments_away_computes_the_same");
 	all_return("takes_away", 1, "function_that_takes_arguments_away");
-	equal(after_one_that_was_left(takes_away), 17, "function_that_takes_arguments_away_after_a_left_frame_computes_the_same");
-	all_return("takes_away", 2, "function_that_takes_arguments_away_after_a_left_frame");
-	check(is_balanced("leaves"), "left_frame_in_place_of_arguments_is_balanced");
 	equal(after_another(pushes_again), 21, "function_that_pushes_its_word_again_computes_the_same");
 	all_return("pushes_again", 1, "function_that_pushes_its_word_again");
-	equal(after_one_that_was_left(pushes_again), 17, "function_that_pushes_its_word_again_after_a_left_frame_computes_the_same");
-	all_return("pushes_again", 2, "function_that_pushes_its_word_again_after_a_left_frame");
 	equal(after_another(jumps_on), 21, "function_that_pushes_its_word_again_and_jumps_on_computes_the_same");
 	all_return("jumps_on", 1, "function_that_pushes_its_word_again_and_jumps_on");
 	check(is_balanced("plain"), "function_before_them_is_balanced");
+	each_takes_arguments_away(after_one_that_was_left, "after_a_left_frame");
+	equal(after_one_unnoticed(takes_away), 17, "function_that_takes_arguments_away_after_one_left_unnoticed_computes_the_same");
+	each_takes_arguments_away(above_one_deep_below, "above_a_left_frame");
+	pusher = generate_pusher_of_lookalike();
+	each_takes_arguments_away(after_one_that_was_left, "with_data_like_a_return_address");
+	equal(after_one_unnoticed(takes_away), 17, "function_with_data_like_a_return_address_after_one_left_unnoticed_computes_the_same");
+	all_return("takes_away", 6, "functions_that_take_arguments_away");
+	all_return("pushes_again", 4, "functions_that_push_their_word_again");
+	all_return("jumps_on", 4, "functions_that_push_their_word_again_and_jump_on");
+	check(is_balanced("leaves"), "left_frames_in_place_of_arguments_are_balanced");
 	remove_all();
 }
 
