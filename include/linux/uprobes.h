@@ -250,6 +250,7 @@ void uprobe_unregister_nosync(struct uprobe *uprobe,
 			      struct uprobe_consumer *uc);
 void uprobe_unregister_sync(void);
 unsigned long uprobe_pending(struct uprobe *uprobe, struct uprobe_consumer *uc);
+unsigned int uprobe_call_depth(const struct uprobe_call *call);
 int uprobe_target_get(struct task_struct *task);
 void uprobe_target_put(struct task_struct *task);
 int uprobe_read_user(void *to, const void __user *from, size_t len);

@@ -3,11 +3,13 @@
  * User-space probes as trace events: what the files share.
  *
  *	trace_uprobe_parse.c	what does a command say?
+ *	trace_uprobe_args.c	what does a fetch argument say?
  *	trace_uprobe_event.c	which events are there?
  *	trace_uprobe_files.c	what stands in tracefs?
  *	trace_uprobe_switch.c	which events are on?
  *	trace_uprobe_perf.c	which perf events want an event's hits?
  *	trace_uprobe_record.c	how does a hit become a record?
+ *	trace_uprobe_fetch.c	how does an argument get into it?
  *
  * trace_probe.c is used as a library: it turns a fetch argument into steps,
  * keeps the names and types of the fields, and writes error_log. What it
@@ -31,6 +33,9 @@
 
 #define TRACE_UPROBE_GROUP	"uprobes"
 
+/* What would end a word of a command, or be a comment; 0xa0 is white space to it. */
+#define TRACE_UPROBE_ESCAPED	" \t\n\v\f\r\xa0#\\"
+
 /**
  * enum trace_uprobe_kind - which moment an event records
  * @TRACE_UPROBE_ENTRY: a thread arrives at the place; command `p`
@@ -42,15 +47,35 @@ enum trace_uprobe_kind {
 };
 
 /**
- * enum trace_uprobe_word - fetch arguments that are not the library's
+ * enum trace_uprobe_word - values that the library doesn't know, of 64 bits
  * @TRACE_UPROBE_LATENCY: `$latency`
- *
- * The library parses a placeholder; its first step then becomes
- * FETCH_OP_EDATA with this number as parameter.
+ * @TRACE_UPROBE_ENTRY_TIME: `$entry_time`
+ * @TRACE_UPROBE_CALL: `$call`
+ * @TRACE_UPROBE_DEPTH: `$depth`
  */
 enum trace_uprobe_word {
 	TRACE_UPROBE_LATENCY,
+	TRACE_UPROBE_ENTRY_TIME,
+	TRACE_UPROBE_CALL,
+	TRACE_UPROBE_DEPTH,
 };
+
+/*
+ * First steps of ours, for which numbers of the library serve that it has no use
+ * for in a probe of user space.
+ *
+ * FETCH_OP_WORD: .param is enum trace_uprobe_word
+ * FETCH_OP_SAVED: .param is the number of an argument in trace_uprobe::saved: all of it,
+ *	as it was at the entry
+ * FETCH_OP_SAVED_WORD: the same, as the number that the other steps start from
+ */
+#define FETCH_OP_WORD		FETCH_OP_EDATA
+#define FETCH_OP_SAVED		FETCH_OP_ST_EDATA
+#define FETCH_OP_SAVED_WORD	FETCH_OP_TP_ARG
+
+/* No more is kept of an entry; and no more of a string. */
+#define TRACE_UPROBE_SAVED_MAX		4032
+#define TRACE_UPROBE_SAVED_STRING	256
 
 /*
  * Mistakes of the user that the library has no text for; the texts are in
@@ -65,6 +90,12 @@ enum trace_uprobe_error {
 	TRACE_UPROBE_ERR_PAST_END,
 	TRACE_UPROBE_ERR_RETURN_ONLY,
 	TRACE_UPROBE_ERR_WORD_TYPE,
+	TRACE_UPROBE_ERR_INNER,
+	TRACE_UPROBE_ERR_REMOVAL,
+	TRACE_UPROBE_ERR_NO_EVENT,
+	TRACE_UPROBE_ERR_BUSY,
+	TRACE_UPROBE_ERR_NUL,
+	TRACE_UPROBE_ERR_LINE_TOO_LONG,
 	TRACE_UPROBE_ERR_END,
 };
 
@@ -150,6 +181,9 @@ struct trace_uprobe_name {
  * @ref_ctr_offset: semaphore in the file, 0 for none
  * @uprobe: the core's object while the event is on, else NULL. event_mutex.
  * @counts: what happened so far
+ * @saved: arguments of a return event that are fetched at the entry, into the call's
+ *	pouch; or NULL. Has no event, and no names that anybody sees.
+ * @names_calls: its records say which call it is, or how deep
  * @unsettled: in a list since it was switched off, until
  *	trace_uprobe_settle_all(). event_mutex.
  * @is_picked: the command that is about to remove it names its place, else it
@@ -173,6 +207,8 @@ struct trace_uprobe {
 	unsigned long				ref_ctr_offset;
 	struct uprobe				*uprobe;
 	struct trace_uprobe_counts __percpu	*counts;
+	struct trace_probe			*saved;
+	bool					names_calls;
 	struct list_head			unsettled;
 	bool					is_picked;
 	struct rcu_head				rcu;
@@ -186,6 +222,7 @@ struct trace_uprobe {
  * @regs: the thread's registers
  * @func: address of the probed instruction in this process
  * @call: the call that returns; NULL at entry
+ * @pouch: what was kept for this return at the entry; or NULL
  * @args: fetched arguments, in a commit; in front of them is room for the
  *	head of a record and TRACE_UPROBE_FRONT bytes, behind them for
  *	TRACE_UPROBE_TAIL bytes
@@ -198,6 +235,7 @@ struct trace_uprobe_hit {
 	struct pt_regs			*regs;
 	unsigned long			func;
 	const struct uprobe_call	*call;
+	const void			*pouch;
 	void				*args;
 	int				size;
 };
@@ -327,13 +365,15 @@ int trace_uprobe_parse_place(const char *text,
 void trace_uprobe_free_place(struct trace_uprobe_place *place);
 int trace_uprobe_parse_command(int argc, const char **argv,
 			       struct trace_uprobe_command *cmd);
-int trace_uprobe_parse_args(const struct trace_uprobe_command *cmd,
-			    struct trace_uprobe *tu);
 void trace_uprobe_complain(const struct trace_uprobe_command *cmd, int word,
 			   int column, int error);
 void trace_uprobe_complain_line(const char *line, int column, int error);
 void trace_uprobe_complain_place(const char *line, int column,
 				 const char *why);
+
+/* trace_uprobe_args.c */
+int trace_uprobe_parse_args(const struct trace_uprobe_command *cmd,
+			    struct trace_uprobe *tu);
 
 /* trace_uprobe_event.c */
 struct trace_uprobe *trace_uprobe_of_devent(struct dyn_event *ev);
@@ -383,8 +423,16 @@ static inline int trace_uprobe_run_bpf(struct trace_uprobe *tu,
 }
 #endif
 
+/* trace_uprobe_fetch.c */
+int trace_uprobe_fetch(struct trace_uprobe_hit *hit, void *buf, size_t room);
+int trace_uprobe_fetch_saved(struct trace_uprobe_hit *hit, void *buf,
+			     size_t room);
+void trace_uprobe_name_call(const struct trace_uprobe *tu,
+			    const struct uprobe_call *call, void *args);
+
 /* trace_uprobe_record.c */
 void trace_uprobe_set_handlers(struct trace_uprobe *tu);
+void trace_uprobe_set_saving(struct trace_uprobe *tu);
 void trace_uprobe_fill_head(const struct trace_uprobe_hit *hit, void *record);
 extern struct trace_event_functions trace_uprobe_print_functions;
 extern struct trace_event_fields trace_uprobe_fields[];

@@ -115,6 +115,9 @@ void trace_uprobe_free(struct trace_uprobe *tu)
 {
 	path_put(&tu->path);
 	trace_probe_cleanup(&tu->tp);
+	if (tu->saved)
+		trace_probe_cleanup(tu->saved);
+	kfree(tu->saved);
 	free_percpu(tu->counts);
 	free_names(tu->name);
 	kfree(tu);
@@ -441,6 +444,19 @@ int trace_uprobe_remove_all(void)
 	return dyn_events_release_all(&uprobe_event_ops);
 }
 
+static int remove_by_line(const char *line)
+{
+	int ret = dyn_event_release(line, &uprobe_event_ops);
+
+	if (ret == -EINVAL)
+		trace_uprobe_complain_line(line, 0, TRACE_UPROBE_ERR_REMOVAL);
+	else if (ret == -ENOENT)
+		trace_uprobe_complain_line(line, 2, TRACE_UPROBE_ERR_NO_EVENT);
+	else if (ret == -EBUSY)
+		trace_uprobe_complain_line(line, 2, TRACE_UPROBE_ERR_BUSY);
+	return ret;
+}
+
 /**
  * trace_uprobe_command_line - do what a line of uprobe_events says
  * @line: a command
@@ -453,7 +469,7 @@ int trace_uprobe_command_line(const char *line)
 	int ret;
 
 	if (line[0] == '-')
-		return dyn_event_release(line, &uprobe_event_ops);
+		return remove_by_line(line);
 	ret = dyn_event_create(line, &uprobe_event_ops);
 	if (ret != -ECANCELED)
 		return ret;
@@ -472,8 +488,8 @@ void trace_uprobe_show(struct seq_file *m, struct trace_uprobe *tu)
 
 	seq_printf(m, "%c:%s/%s ", tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p',
 		   trace_probe_group_name(&tu->tp), trace_probe_name(&tu->tp));
-	seq_printf(m, "%s:0x%0*lx", tu->name->text, 2 * (int)sizeof(long),
-		   tu->offset);
+	seq_escape(m, tu->name->text, TRACE_UPROBE_ESCAPED);
+	seq_printf(m, ":0x%0*lx", 2 * (int)sizeof(long), tu->offset);
 	if (tu->ref_ctr_offset)
 		seq_printf(m, "(0x%lx)", tu->ref_ctr_offset);
 	for (arg = tu->tp.args; arg < tu->tp.args + tu->tp.nr_args; arg++)

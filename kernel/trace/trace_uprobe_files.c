@@ -136,11 +136,75 @@ static int events_open(struct inode *inode, struct file *file)
 	return ret ?: open_listing(file, &commands);
 }
 
+/* A path of PATH_MAX fits, also with each character escaped; and columns into u16. */
+#define COMMANDS_MAX	(SZ_64K - 1)
+
+/* @text: one line, without its end. A '#' and what follows is a comment. */
+static int run_line(char *text)
+{
+	*strchrnul(text, '#') = '\0';
+	return trace_uprobe_command_line(text);
+}
+
+/*
+ * All lines in @text; of its last one, if it has no end and there @is_more to come,
+ * nothing.
+ *
+ * Return: bytes that are done; or, when a line has failed, -errno.
+ */
+static ssize_t run_lines(char *text, size_t len, bool is_more)
+{
+	char *line = text, *end;
+	int ret;
+
+	for (; line < text + len; line = end + 1) {
+		end = strchrnul(line, '\n');
+		if (!*end && end < text + len) {
+			trace_uprobe_complain_line(line, end - line,
+						   TRACE_UPROBE_ERR_NUL);
+			return -EINVAL;
+		}
+		if (!*end && is_more)
+			break;
+		*end = '\0';
+		ret = run_line(line);
+		if (ret)
+			return ret;
+	}
+	return min_t(size_t, line - text, len);
+}
+
+/* Return: bytes that are done, or -errno. */
+static ssize_t run_some(const char __user *text, size_t len)
+{
+	size_t size = min_t(size_t, len, COMMANDS_MAX);
+	char *copy = memdup_user_nul(text, size);
+	ssize_t done;
+
+	if (IS_ERR(copy))
+		return PTR_ERR(copy);
+	done = run_lines(copy, size, size < len);
+	if (!done) {
+		trace_uprobe_complain_line("", 0,
+					   TRACE_UPROBE_ERR_LINE_TOO_LONG);
+		done = -E2BIG;
+	}
+	kfree(copy);
+	return done;
+}
+
 static ssize_t events_write(struct file *file, const char __user *text,
 			    size_t len, loff_t *pos)
 {
-	return trace_parse_run_command(file, text, len, pos,
-				       trace_uprobe_command_line);
+	size_t done;
+	ssize_t ret;
+
+	for (done = 0; done < len; done += ret) {
+		ret = run_some(text + done, len - done);
+		if (ret < 0)
+			return ret;
+	}
+	return len;
 }
 
 static const struct file_operations events_file = {

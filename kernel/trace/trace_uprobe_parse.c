@@ -5,12 +5,13 @@
  *	p|r[:[GRP/][EVENT]] PATH:OFFSET[%return][(REF)] [FETCHARG ...]
  *
  * trace_uprobe_event.c hands each line that was written to uprobe_events or
- * dynamic_events to trace_uprobe_parse_command(), opens the file, and comes
- * back with the event for its arguments. The line is cut at white space by
+ * dynamic_events to trace_uprobe_parse_command(), opens the file, and goes on to
+ * trace_uprobe_args.c with the event for its arguments. The line is cut at white space by
  * then; a mistake is reported as a word, a column in it, and a reason, and
  * the caret in error_log points into what the user typed.
  */
 #include <linux/ctype.h>
+#include <linux/minmax.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -25,30 +26,18 @@ static const char *own_texts[] = {
 	OWN(VERB)	= "Only ':' and a name may follow 'p' or 'r'",
 	OWN(MANY_ARGS)	= "Too many arguments",
 	OWN(PAST_END)	= "Offset is past the end of the file",
-	OWN(RETURN_ONLY) = "$latency is only for return events",
-	OWN(WORD_TYPE)	= "$latency is a 64-bit integer: u64, s64 or x64",
+	OWN(RETURN_ONLY) = "Only return events have that",
+	OWN(WORD_TYPE)	= "This is a 64-bit integer: u64, s64 or x64",
+	OWN(INNER)	= "entry() can't have that inside",
+	OWN(REMOVAL)	= "Not a removal: -:[GRP/]EVENT [PLACE [FETCHARG ...]]",
+	OWN(NO_EVENT)	= "There is no such event",
+	OWN(BUSY)	= "The event is in use",
+	OWN(NUL)	= "A command is text without NUL characters",
+	OWN(LINE_TOO_LONG) = "The line is too long",
 };
 
 static_assert(ARRAY_SIZE(own_texts) ==
 	      TRACE_UPROBE_ERR_END - TRACE_UPROBE_ERR_FIRST);
-
-/**
- * struct word - a fetch argument that the library doesn't know
- * @text: how it is typed; only a type may follow
- * @name: of the field when the user gives none
- * @op: which value, enum trace_uprobe_word
- * @kind: the events that have it
- */
-struct word {
-	const char		*text;
-	const char		*name;
-	enum trace_uprobe_word	op;
-	enum trace_uprobe_kind	kind;
-};
-
-static const struct word words[] = {
-	{ "$latency", "latency", TRACE_UPROBE_LATENCY, TRACE_UPROBE_RETURN },
-};
 
 /* ---- errors ------------------------------------------------------------- */
 
@@ -208,6 +197,24 @@ static int parse_tail(struct trace_uprobe_place *place, char *tail)
 	return ret;
 }
 
+/* `\040` and the like, but for `\000`; other characters stand for themselves. */
+static void unescape(char *text)
+{
+	char *to = text;
+	u8 c;
+
+	while (*text) {
+		c = 0;
+		if (text[0] == '\\' && in_range(text[1], '0', 4) &&
+		    in_range(text[2], '0', 8) && in_range(text[3], '0', 8))
+			c = (text[1] - '0') << 6 | (text[2] - '0') << 3 |
+			    (text[3] - '0');
+		*to++ = c ?: *text;
+		text += c ? 4 : 1;
+	}
+	*to = '\0';
+}
+
 /* The last colon: the path may contain some. */
 static const char *find_colon(const char *text)
 {
@@ -221,6 +228,8 @@ static const char *find_colon(const char *text)
  * @text: the place
  * @place: filled in, on error with what is wrong and where
  *
+ * In PATH, `\040` and the like are characters: those that would end the word.
+ *
  * Looks at nothing but @text. What was filled in has to be freed with
  * trace_uprobe_free_place(), also on error.
  *
@@ -231,6 +240,7 @@ int trace_uprobe_parse_place(const char *text,
 {
 	const char *colon = find_colon(text);
 	char *tail;
+	int ret;
 
 	memset(place, 0, sizeof(*place));
 	if (!colon)
@@ -241,7 +251,10 @@ int trace_uprobe_parse_place(const char *text,
 		return -ENOMEM;
 	tail = place->filename + (colon - text);
 	*tail++ = '\0';
-	return parse_tail(place, tail);
+	ret = parse_tail(place, tail);
+	/* last of all, for the columns are those of the text */
+	unescape(place->filename);
+	return ret;
 }
 
 /**
@@ -343,130 +356,4 @@ int trace_uprobe_parse_command(int argc, const char **argv,
 	cmd->kind = argv[0][0] == 'r' || cmd->place.is_return ?
 		    TRACE_UPROBE_RETURN : TRACE_UPROBE_ENTRY;
 	return parse_verb(cmd);
-}
-
-/* ---- fetch arguments ---------------------------------------------------- */
-
-static const struct word *find_word(const char *body)
-{
-	const struct word *w;
-	size_t len;
-
-	for (w = words; w < words + ARRAY_SIZE(words); w++) {
-		len = str_has_prefix(body, w->text);
-		if (len && (!body[len] || body[len] == ':'))
-			return w;
-	}
-	return NULL;
-}
-
-static int parse_by_library(const struct trace_uprobe_command *cmd,
-			    struct trace_uprobe *tu, int i, const char *text)
-{
-	struct traceprobe_parse_context ctx = { .flags = TPARG_FL_USER };
-	int ret;
-
-	if (cmd->kind == TRACE_UPROBE_RETURN)
-		ctx.flags |= TPARG_FL_RETURN;
-	trace_probe_log_set_index(i + 2);
-	ret = traceprobe_parse_probe_arg(&tu->tp, i, text, &ctx);
-	traceprobe_finish_parse(&ctx);
-	return ret;
-}
-
-/* What a word may be used for: as which type, and in which events. */
-static int check_word(const struct trace_uprobe_command *cmd,
-		      struct trace_uprobe *tu, int i, const struct word *w,
-		      const char *body)
-{
-	int column = body - cmd->argv[i + 2];
-	const char *type = body + strlen(w->text);
-	int error = 0;
-
-	if (cmd->kind != w->kind) {
-		error = TRACE_UPROBE_ERR_RETURN_ONLY;
-	} else if (*type && strcmp(type, ":u64") && strcmp(type, ":s64") &&
-		   strcmp(type, ":x64")) {
-		column += type + 1 - body;
-		error = TRACE_UPROBE_ERR_WORD_TYPE;
-	} else if (tu->tp.size + sizeof(u64) > MAX_PROBE_EVENT_SIZE) {
-		/* here, since the library sees another text, other columns */
-		error = TP_ERR_EVENT_TOO_BIG;
-	}
-	if (!error)
-		return 0;
-	trace_uprobe_complain(cmd, i + 2, column, error);
-	return -EINVAL;
-}
-
-/*
- * Columns that the library reports count from the start of the text that it
- * is given. Therefore a body begins in the replacement where it begins in
- * what the user typed, and what the library could find wrong in the body
- * itself was checked before. Only its complaints about the name remain.
- */
-static int parse_word(const struct trace_uprobe_command *cmd,
-		      struct trace_uprobe *tu, int i, const struct word *w,
-		      const char *body)
-{
-	struct probe_arg *arg = &tu->tp.args[i];
-	const char *text = cmd->argv[i + 2];
-	const char *type = body + strlen(w->text);
-	char *placeholder;
-	int ret;
-
-	ret = check_word(cmd, tu, i, w, body);
-	if (ret)
-		return ret;
-	if (!*type)
-		type = ":u64";
-	if (body == text)
-		placeholder = kasprintf(GFP_KERNEL, "%s=\\0%s", w->name, type);
-	else
-		placeholder = kasprintf(GFP_KERNEL, "%.*s\\0%s",
-					(int)(body - text), text, type);
-	if (!placeholder)
-		return -ENOMEM;
-	ret = parse_by_library(cmd, tu, i, placeholder);
-	kfree(placeholder);
-	if (ret)
-		return ret;
-
-	/* listings, and comparing for removal, use what the user typed */
-	kfree(arg->comm);
-	arg->comm = kstrdup(body, GFP_KERNEL);
-	if (!arg->comm)
-		return -ENOMEM;
-	if (WARN_ON_ONCE(arg->code[0].op != FETCH_OP_IMM))
-		return -EINVAL;
-	arg->code[0].op = FETCH_OP_EDATA;
-	arg->code[0].param = w->op;
-	tu->consumer.timed = true;
-	return 0;
-}
-
-/**
- * trace_uprobe_parse_args - give an event its fetch arguments
- * @cmd: the command
- * @tu: made for as many arguments as @cmd has
- *
- * Return: 0, or -errno after the reason went to error_log.
- */
-int trace_uprobe_parse_args(const struct trace_uprobe_command *cmd,
-			    struct trace_uprobe *tu)
-{
-	const struct word *w;
-	const char *body;
-	int i, ret;
-
-	for (i = 0; i < cmd->argc - 2; i++) {
-		body = strchr(cmd->argv[i + 2], '=');
-		body = body ? body + 1 : cmd->argv[i + 2];
-		w = find_word(body);
-		ret = w ? parse_word(cmd, tu, i, w, body) :
-			  parse_by_library(cmd, tu, i, cmd->argv[i + 2]);
-		if (ret)
-			return ret;
-	}
-	return 0;
 }

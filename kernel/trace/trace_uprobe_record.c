@@ -10,237 +10,9 @@
  */
 #include <linux/percpu.h>
 #include <linux/preempt.h>
-#include <linux/ptrace.h>
 #include <linux/trace_seq.h>
-#include <linux/uaccess.h>
 
 #include "trace_uprobe.h"
-#include "trace_probe_tmpl.h"
-
-/*
- * No record is longer: what doesn't fit is cut, strings last. It has to fit
- * into a page of the ring buffer with the headers of page (16 bytes) and
- * event (8, with an absolute time 16), else it would be dropped; and a
- * __data_loc has 16 bits each for length and offset.
- */
-#define RECORD_MAX	4032
-
-static_assert(PAGE_SIZE >= RECORD_MAX + 32);
-static_assert(RECORD_MAX <= PERF_MAX_TRACE_SIZE);
-static_assert(RECORD_MAX <= U16_MAX);
-static_assert(MAX_PROBE_EVENT_SIZE +
-	      sizeof(struct trace_uprobe_return_record) <= RECORD_MAX);
-
-/* ---- fetching: what trace_probe_tmpl.h asks for ------------------------- */
-
-static nokprobe_inline int probe_mem_read(void *dest, void *src, size_t size)
-{
-	return uprobe_read_user(dest, (const void __force __user *)src, size);
-}
-
-static nokprobe_inline int probe_mem_read_user(void *dest, void *src,
-					       size_t size)
-{
-	return probe_mem_read(dest, src, size);
-}
-
-/* Nobody measures strings: fetch() stores them at once. */
-static nokprobe_inline int fetch_store_strlen(unsigned long addr)
-{
-	return 0;
-}
-
-static nokprobe_inline int fetch_store_strlen_user(unsigned long addr)
-{
-	return fetch_store_strlen(addr);
-}
-
-/*
- * For what can't be read a 0 byte is stored, which isn't counted in the length:
- * perf script doesn't look at that, and would print the string that comes next.
- *
- * @loc: where the string may go, with how much room, at least one byte; becomes
- *	where it is
- * @size: with the 0 byte, or -errno
- * Return: bytes used
- */
-static int end_string(u32 *loc, void *base, long size)
-{
-	if (size <= 0)
-		*(char *)get_loc_data(loc, base) = '\0';
-	*loc = make_data_loc(max(size, 0L), get_loc_offs(*loc));
-	return max(size, 1L);
-}
-
-static nokprobe_inline int fetch_store_string(unsigned long addr, void *dest,
-					      void *base)
-{
-	char *text = get_loc_data(dest, base);
-	int room = get_loc_len(*(u32 *)dest);
-
-	if (!room)
-		return -ENOMEM;
-	return end_string(dest, base,
-			  uprobe_read_user_string(text,
-					(const char __user *)addr, room));
-}
-
-static nokprobe_inline int fetch_store_string_user(unsigned long addr,
-						   void *dest, void *base)
-{
-	return fetch_store_string(addr, dest, base);
-}
-
-/*
- * $comm and \"text": strings of the kernel's. The library lets only the type
- * string follow them, so there is no further step.
- */
-static int store_text(const char *text, void *dest, void *base)
-{
-	int room = get_loc_len(*(u32 *)dest), len;
-
-	if (!room)
-		return -ENOMEM;
-	len = strscpy(get_loc_data(dest, base), text, room);
-	return end_string(dest, base, len < 0 ? room : len + 1);
-}
-
-/* A word of ours, 64 bits wide whatever the width of a long. */
-static int store_word(const struct trace_uprobe_hit *hit,
-		      enum trace_uprobe_word word, u64 *dest)
-{
-	switch (word) {
-	case TRACE_UPROBE_LATENCY:
-		*dest = hit->call->latency;
-		return 0;
-	}
-	return -EINVAL;
-}
-
-/* $stackN; 0 if it can't be read */
-static unsigned long stack_word(struct pt_regs *regs, unsigned int n)
-{
-	long bytes = (long)n * sizeof(long);
-	unsigned long sp = user_stack_pointer(regs), word;
-
-	if (IS_ENABLED(CONFIG_STACK_GROWSUP))
-		bytes = -bytes;
-	return uprobe_read_user(&word, (void __user *)(sp + bytes),
-				sizeof(word)) ? 0 : word;
-}
-
-/*
- * The first step of a fetch argument; the library's template does the rest.
- * @rec: the registers. @edata: the hit.
- */
-static int process_fetch_insn(struct fetch_insn *code, void *rec, void *edata,
-			      void *dest, void *base)
-{
-	const struct trace_uprobe_hit *hit = edata;
-	struct pt_regs *regs = rec;
-	unsigned long val;
-	int ret;
-
-	switch (code->op) {
-	case FETCH_OP_REG:
-		val = regs_get_register(regs, code->param);
-		break;
-	case FETCH_OP_STACK:
-		val = stack_word(regs, code->param);
-		break;
-	case FETCH_OP_STACKP:
-		val = user_stack_pointer(regs);
-		break;
-	case FETCH_OP_RETVAL:
-		val = regs_return_value(regs);
-		break;
-	case FETCH_OP_FOFFS:
-		/* where the file is mapped, as seen from the probe */
-		val = hit->func - hit->tu->offset + code->immediate;
-		break;
-	case FETCH_OP_COMM:
-		return store_text(current->comm, dest, base);
-	case FETCH_OP_DATA:
-		return store_text(code->data, dest, base);
-	case FETCH_OP_EDATA:
-		return store_word(hit, code->param, dest);
-	default:
-		ret = process_common_fetch_insn(code, &val);
-		if (ret)
-			return ret;
-	}
-	return process_fetch_insn_bottom(code + 1, val, dest, base);
-}
-
-/*
- * A string, or an array of them, couldn't be reached: a pointer on the way can't be
- * read. The strings of an array that come before it are there; @loc of the next
- * one still says how much room there was, and those after it are 0.
- *
- * Return: bytes used
- */
-static int end_early(u32 *loc, unsigned int count, void *base)
-{
-	u32 *end = loc + max(count, 1U);
-	int start = get_loc_offs(*loc), used;
-
-	while (loc + 1 < end && loc[1])
-		loc++;
-	used = get_loc_offs(*loc) - start;
-	if (get_loc_len(*loc))
-		used += end_string(loc, base, -EFAULT);
-	while (++loc < end)
-		*loc = loc[-1];
-	return used;
-}
-
-/*
- * Instead of the library's store_trace_args(), which doesn't know what it has stored
- * of an argument that fails half-way. @loc: where its strings may go.
- *
- * Return: bytes used by its strings
- */
-static int fetch_strings(struct trace_uprobe_hit *hit, struct probe_arg *arg,
-			 u32 loc, void *dest, void *base)
-{
-	int ret;
-
-	*(u32 *)dest = loc;
-	ret = process_fetch_insn(arg->code, hit->regs, hit, dest, base);
-	return ret < 0 ? end_early(dest, arg->count, base) : ret;
-}
-
-/*
- * All bytes are set, none is left from an earlier record, even if a fetch fails.
- * Strings go one behind the other, as far as there is room.
- *
- * Return: bytes used, or -E2BIG.
- */
-static int fetch(struct trace_uprobe_hit *hit, void *buf, size_t room)
-{
-	struct trace_probe *tp = &hit->tu->tp;
-	int head = trace_uprobe_head_size(hit->tu->kind);
-	int size = tp->size, limit = RECORD_MAX - head;
-	void *base = buf - head;
-	struct probe_arg *arg;
-
-	if (size > room)
-		return -E2BIG;
-	limit = min_t(size_t, limit, room);
-	memset(buf, 0, size);
-	for (arg = tp->args; arg < tp->args + tp->nr_args; arg++) {
-		if (unlikely(arg->dynamic))
-			size += fetch_strings(hit, arg,
-					      make_data_loc(limit - size,
-							    head + size),
-					      buf + arg->offset, base);
-		else
-			process_fetch_insn(arg->code, hit->regs, hit,
-					   buf + arg->offset, base);
-	}
-	/* perhaps something was cut that a larger buffer has room for */
-	return size == room && room < RECORD_MAX - head ? -E2BIG : size;
-}
 
 /**
  * trace_uprobe_fill_head - write what comes in front of the arguments
@@ -315,6 +87,7 @@ static struct trace_uprobe_hit hit_of(struct uprobe_consumer *self,
 		.regs	= hit->regs,
 		.func	= hit->func,
 		.call	= hit->call,
+		.pouch	= hit->pouch,
 	};
 }
 
@@ -487,7 +260,7 @@ static int gather_hit(struct uprobe_consumer *self,
 	if (!tu->tp.nr_args)
 		return sizeof(*gathered) + TRACE_UPROBE_TAIL;
 	hit = hit_of(self, core_hit);
-	size = fetch(&hit, gathered->args,
+	size = trace_uprobe_fetch(&hit, gathered->args,
 		     room - sizeof(*gathered) - TRACE_UPROBE_TAIL);
 	return size < 0 ? size : sizeof(*gathered) + size + TRACE_UPROBE_TAIL;
 }
@@ -500,6 +273,8 @@ static void record(struct uprobe_consumer *self,
 
 	hit.args = gathered->args;
 	hit.size = size - sizeof(*gathered) - TRACE_UPROBE_TAIL;
+	if (hit.tu->names_calls && core_hit->opens)
+		trace_uprobe_name_call(hit.tu, core_hit->opens, hit.args);
 	if (gathered->users & TP_FLAG_TRACE)
 		record_in_files(&hit);
 	if ((gathered->users & TP_FLAG_PROFILE) &&
@@ -520,6 +295,55 @@ static int commit_hit(struct uprobe_consumer *self,
 		trace_uprobe_perf_count(tu);
 	return 0;
 }
+
+/* ---- return events that keep something of the entry ---------------------- */
+
+/* That is more than to count it, if anybody may want the return. */
+static enum uprobe_wish wish_saving(struct uprobe_consumer *self,
+				    const struct uprobe_call *call)
+{
+	enum uprobe_wish answer = wish(self, call);
+
+	return !call && answer ? UPROBE_WISH_RECORD : answer;
+}
+
+static int gather_saving(struct uprobe_consumer *self,
+			 const struct uprobe_hit *core_hit, void *buf,
+			 size_t room)
+{
+	struct trace_uprobe_hit hit = hit_of(self, core_hit);
+
+	if (core_hit->wish < UPROBE_WISH_RECORD)
+		return gather_hit(self, core_hit, buf, room);
+	if (!core_hit->call)
+		return trace_uprobe_fetch_saved(&hit, buf, room);
+	return gather_hit(self, core_hit, buf, room);
+}
+
+static int commit_saving(struct uprobe_consumer *self,
+			 const struct uprobe_hit *hit, void *buf, size_t size)
+{
+	if (hit->call)
+		return commit_hit(self, hit, buf, size);
+	if (hit->pouch)
+		memcpy(hit->pouch, buf, size);
+	return commit_hit(self, hit, buf, 0);
+}
+
+/**
+ * trace_uprobe_set_saving - what the core shall call for a probe with saved arguments
+ * @tu: a new probe, with all its arguments
+ */
+void trace_uprobe_set_saving(struct trace_uprobe *tu)
+{
+	tu->consumer.gather = gather_saving;
+	tu->consumer.commit = commit_saving;
+	tu->consumer.wish = wish_saving;
+	/* as wish */
+	tu->consumer.tally = NULL;
+}
+
+/* ---- what isn't a hit ---------------------------------------------------- */
 
 /* Is a hit missed that an event would have got? */
 static bool is_lost(enum uprobe_event_count what)

@@ -15,11 +15,26 @@
 #include <linux/err.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/string_helpers.h>
 
 #include "trace_uprobe.h"
 
 /* Probes that were switched off and whose handlers may still run. event_mutex. */
 static LIST_HEAD(unsettled);
+
+/* As it is listed; or NULL. */
+static char *escaped_path(const struct trace_uprobe *tu)
+{
+	const char *path = tu->name->text;
+	size_t len = strlen(path), size = 4 * len;
+	char *escaped = kmalloc(size + 1, GFP_KERNEL);
+
+	if (escaped)
+		escaped[string_escape_mem(path, len, escaped, size,
+					  ESCAPE_OCTAL,
+					  TRACE_UPROBE_ESCAPED)] = '\0';
+	return escaped;
+}
 
 /*
  * A local event has no command, and its owner may be anybody: error_log is
@@ -27,15 +42,18 @@ static LIST_HEAD(unsettled);
  */
 static void explain(struct trace_uprobe *tu, const char *why)
 {
-	char *line;
+	char *path, *line;
 	int column;
 
 	if (trace_uprobe_is_local(tu))
 		return;
-	line = kasprintf(GFP_KERNEL, "%c:%s/%s %s:0x%lx",
-			 tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p',
-			 trace_probe_group_name(&tu->tp), trace_probe_name(&tu->tp),
-			 tu->name->text, tu->offset);
+	path = escaped_path(tu);
+	line = path ? kasprintf(GFP_KERNEL, "%c:%s/%s %s:0x%lx",
+				tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p',
+				trace_probe_group_name(&tu->tp),
+				trace_probe_name(&tu->tp), path, tu->offset) :
+		      NULL;
+	kfree(path);
 	if (!line)
 		return;
 	column = strrchr(line, ':') + 1 - line;

@@ -474,6 +474,43 @@ void uprobe_calls_entered(struct uprobe_thread *ut, u64 now)
 	}
 }
 
+/**
+ * uprobe_call_depth - how many calls of one uprobe are open in the thread?
+ * @call: the current task's: the last one that counts
+ *
+ * Those that were opened before it are looked at as far as one whose depth is known.
+ *
+ * Context: commit() of a consumer; gather() at a return.
+ * Return: with @call; 1 if that is the outermost.
+ */
+unsigned int uprobe_call_depth(const struct uprobe_call *call)
+{
+	struct open_call *first = container_of(call, struct open_call, pub);
+	const u64 serial = first->uprobe_serial;
+	unsigned int depth = 0;
+	struct open_call *c;
+
+	for (c = first; c; c = c->next) {
+		if (c->uprobe_serial != serial)
+			continue;
+		if (c->depth_of == c->pub.id) {
+			depth += c->depth;
+			break;
+		}
+		depth++;
+	}
+	/* for the others, which may be asked for next */
+	for (c = first; depth && c; c = c->next) {
+		if (c->uprobe_serial != serial)
+			continue;
+		if (c->depth_of == c->pub.id)
+			break;
+		c->depth_of = c->pub.id;
+		c->depth = depth--;
+	}
+	return first->depth;
+}
+
 /* ---- returns ------------------------------------------------------------ */
 
 /*

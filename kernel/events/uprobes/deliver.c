@@ -175,11 +175,17 @@ static bool wants_mm(struct uprobe_consumer *uc)
 	return uprobe_consumer_wants(uc, current->mm);
 }
 
-/* A gather has failed: in the end the consumer misses the hit. */
-static int refused(struct arrival *a, struct uprobe_consumer *uc, int err)
+/*
+ * A gather has failed: in the end the consumer misses the hit; of an entry whose return
+ * it wants, the return, and so it counts the entry.
+ */
+static int refused(struct arrival *a, struct uprobe_consumer *uc,
+		   struct open_call *call, int err)
 {
 	if (err == -ENOENT || err == -ESRCH || a->attempt != ATTEMPT_LAST)
 		return err;
+	if (!call && uc->returns && uc->commit)
+		uc->commit(uc, tell(a, uc, NULL, UPROBE_WISH_TALLY), NULL, 0);
 	if (uc->count)
 		uc->count(uc, err == -E2BIG ? UPROBE_MISSED_MEMORY :
 					      UPROBE_MISSED_FAULT);
@@ -214,7 +220,7 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 		size = uc->gather(uc, tell(a, uc, call, wish),
 				  a->buffer + a->used, a->size - a->used);
 		if (size < 0)
-			return refused(a, uc, size);
+			return refused(a, uc, call, size);
 		if (ut->unread.addr && a->attempt != ATTEMPT_LAST)
 			return -EAGAIN;
 	}

@@ -417,6 +417,8 @@ struct uprobe_unread {
  * @is_foreign: another thread has opened it, and misses it in its pool
  * @room: bytes of @pouches
  * @handler_ns: uprobe_thread::handler_ns when the entry was done
+ * @depth_of: uprobe_call::id of the call whose depth is known
+ * @depth: how many calls of its uprobe were open, with this one, when that was asked
  * @pouches: of all consumers that have one (uprobe_pouch_of())
  *
  * Owned by one thread. In the pool, @site and @uprobe with what belongs to them
@@ -438,6 +440,8 @@ struct open_call {
 	u64			takers;
 	u64			filled;
 	u64			handler_ns;
+	u64			depth_of;
+	unsigned int		depth;
 	u64			pouches[];
 };
 

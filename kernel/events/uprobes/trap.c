@@ -148,6 +148,9 @@ static noinline bool tell_several(struct uprobe_thread *ut,
 			return false;
 		}
 	}
+	/* nobody of those who are told wants its return: it opens no call */
+	if (!returns && !(*takers & READ_ONCE(uprobe->returners)))
+		call = NULL;
 	if (recorder &&
 	    !record_one(ut, site, regs, recorder, call, returns, takers))
 		return false;

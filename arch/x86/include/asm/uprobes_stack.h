@@ -8,7 +8,7 @@
  * for the trampoline.
  *
  * Inline, for each return passes through both: included by the core's files
- * that ask, and by nothing else.
+ * that ask, and by the one that fetches a function's arguments.
  */
 #ifndef _ASM_X86_UPROBES_STACK_H
 #define _ASM_X86_UPROBES_STACK_H
@@ -82,6 +82,42 @@ static __always_inline bool arch_uprobe_read_return(struct pt_regs *regs,
 	}
 	*sp = (u32)regs->sp;
 	return uprobe_read_word(ret_addr, *sp, false);
+}
+
+/**
+ * arch_uprobe_argument - where is an integer argument of a function?
+ * @regs: at its first instruction
+ * @n: which one, from 0
+ * @value: what it is, if it is in a register
+ * @at: else its address
+ *
+ * As the System V ABIs have it: AMD64 3.2.3, i386 2.2.3. Arguments of another class
+ * don't count; what doesn't fit into a register counts as several.
+ *
+ * Context: any.
+ * Return: 0 if it is in a register, else how many bytes it has at @at.
+ */
+static inline size_t arch_uprobe_argument(const struct pt_regs *regs,
+					  unsigned int n, unsigned long *value,
+					  unsigned long *at)
+{
+	const unsigned long in_registers[] = {
+		regs->di, regs->si, regs->dx, regs->cx,
+#ifdef CONFIG_X86_64
+		regs->r8, regs->r9,
+#endif
+	};
+
+	if (!user_64bit_mode((struct pt_regs *)regs)) {
+		*at = (u32)(regs->sp + (n + 1) * sizeof(u32));
+		return sizeof(u32);
+	}
+	if (n < ARRAY_SIZE(in_registers)) {
+		*value = in_registers[n];
+		return 0;
+	}
+	*at = regs->sp + (n + 1 - ARRAY_SIZE(in_registers)) * sizeof(u64);
+	return sizeof(u64);
 }
 
 /**
