@@ -20,6 +20,7 @@
  */
 
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -510,6 +511,11 @@ static bool procure(struct uprobe_thread *ut, int what)
 	}
 }
 
+/*
+ * On one CPU: perf's events of a CPU are consumers each, and one after the other is
+ * asked whether the hit is on its own. Handlers may sleep in it; __set_cpus_allowed_ptr()
+ * waits for them, as it does for BPF programs that sleep.
+ */
 static bool attempt(struct arrival *a)
 {
 	struct uprobe_thread *ut = a->ut;
@@ -518,7 +524,9 @@ static bool attempt(struct arrival *a)
 	a->buffer = ut->buffer;
 	a->size = ut->buffer_size;
 	rcu_read_lock_trace();
+	migrate_disable();
 	err = deliver(a);
+	migrate_enable();
 	rcu_read_unlock_trace();
 	if (err && !procure(ut, err))
 		a->attempt = ATTEMPT_LAST;

@@ -153,7 +153,7 @@ struct uprobe_left {
  * @tidy: unmaps areas when the last thread has left them
  * @semaphores: of struct uprobe_semaphore. mmap_lock.
  * @nr_returners: sites whose uprobe has consumers of returns; at 0 the return
- *	sites go. mmap_lock.
+ *	sites go. mmap_lock to write.
  * @wanders: calls have returned that were taken for left, or in other threads
  * @left: calls that were taken for left, the last one of each hash of their stack
  *	address; written without a lock
@@ -166,7 +166,7 @@ struct uprobe_left {
  *	mmap_lock, and never changed.
  * @trampoline_lost: the process has unmapped it. Never cleared.
  * @diverted: return words that it has replaced, by their addresses: trampoline.c
- * @nr_diverted: how many. Lock of @diverted.
+ * @nr_diverted: how many. Lock of @diverted to write.
  * @nr_vforks: how many times a child has come that shares the address space and
  *	lets its parent wait
  * @is_swept: a thread looks which of them can go

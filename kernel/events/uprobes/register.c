@@ -21,6 +21,7 @@
 #include <linux/export.h>
 #include <linux/oom.h>
 #include <linux/pagemap.h>
+#include <linux/preempt.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
@@ -263,6 +264,8 @@ void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
 {
 	struct uprobe_consumer *uc;
 
+	/* perf's events of a CPU are consumers each: see attempt() */
+	guard(migrate)();
 	for_each_consumer(uc, uprobe) {
 		if (!uc->count || !uprobe_took(uc, epoch, takers))
 			continue;

@@ -117,13 +117,14 @@ static void want_returns(struct uprobe_site *site)
 {
 	if (site->wants_returns)
 		return;
-	site->space->nr_returners++;
+	WRITE_ONCE(site->space->nr_returners, site->space->nr_returners + 1);
 	WRITE_ONCE(site->wants_returns, true);
 }
 
 static void count_down(struct uprobe_space *space)
 {
-	if (--space->nr_returners == 0)
+	WRITE_ONCE(space->nr_returners, space->nr_returners - 1);
+	if (!space->nr_returners)
 		drop_return_roles(space);
 }
 

@@ -22,8 +22,9 @@
  * What is kept stands for itself, not for the call: whatever becomes of that, be
  * its consumer gone, the function returns to its caller; in another thread too, or
  * in a child. As long as somebody wants returns it stays, and is used again by the
- * next call with its return word in the same place. If there are too many, those go
- * that no return word refers to.
+ * next call with its return word in the same place. When nobody wants returns any more,
+ * those that have returned go with the next return or fork. If there are too many, those
+ * go that no return word refers to.
  *
  * This is the one case in which the stack is touched. Debuggers don't see that
  * (uprobe_hide_trampoline()), nor does a signal handler see a thread at the
@@ -300,7 +301,7 @@ static void sweep(struct uprobe_space *space)
 	smp_store_release(&space->is_swept, false);
 }
 
-/* Return: false if something else is kept there by now. */
+/* Return: false if something else, or nothing, is kept there by now. */
 static bool mark_returned(struct uprobe_space *space, unsigned long index,
 			  void *entry)
 {
