@@ -23,8 +23,8 @@
  * its consumer gone, the function returns to its caller; in another thread too, or
  * in a child. As long as somebody wants returns it stays, and is used again by the
  * next call with its return word in the same place. When nobody wants returns any more,
- * those that have returned go with the next return or fork. If there are too many, those
- * go that no return word refers to.
+ * it goes with its call's return, or if that is over with the next fork. If there are too
+ * many, those go that no return word refers to.
  *
  * This is the one case in which the stack is touched. Debuggers don't see that
  * (uprobe_hide_trampoline()), nor does a signal handler see a thread at the
