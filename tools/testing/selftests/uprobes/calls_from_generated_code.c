@@ -357,8 +357,11 @@ PROBED int inside(int x)
 
 static jmp_buf out;
 
+static uintptr_t place_of_leaves;
+
 PROBED int leaves(int x)
 {
+	place_of_leaves = (uintptr_t)__builtin_frame_address(0) + sizeof(long);
 	longjmp(out, x);
 }
 
@@ -391,6 +394,31 @@ static __attribute__((noipa, used)) int leaves_inside(int x)
 		at_the_bottom();
 	return 3 * x;
 }
+
+static __attribute__((noinline)) void leave_near_below(void)
+{
+	volatile int value = other_caller(leaves, 1);
+
+	must(value);
+}
+
+static uintptr_t place_of_leaves_near;
+
+static __attribute__((noipa, used)) int leaves_near_inside(int x)
+{
+	place_of_leaves_near = (uintptr_t)__builtin_frame_address(0) + sizeof(long);
+	if (!setjmp(out))
+		leave_near_below();
+	return 3 * x;
+}
+
+/* What stands in place of its word is the word of a call. */
+int calls_in_its_place(int x);
+asm(".text; .balign 16; .globl calls_in_its_place; .type calls_in_its_place, @function\n"
+    "calls_in_its_place: nop; pop word_of_calls_in_its_place(%rip); call leaves_near_inside\n"
+    "jmp *word_of_calls_in_its_place(%rip)\n"
+    ".size calls_in_its_place, . - calls_in_its_place\n"
+    ".local word_of_calls_in_its_place; .comm word_of_calls_in_its_place, 8, 8");
 
 /* What stands in place of its word is no other call's. */
 int keeps_its_word(int x);
@@ -482,6 +510,12 @@ static void functions_may_jump_back(void)
 	check(is_balanced("jumps_back"), "function_that_jumps_back_over_another_is_balanced");
 	disable("inside");
 	both_jump_back(jumps_back, fork_here, "of_fork");
+	define('r', "calls_in_its_place", calls_in_its_place, "");
+	enable("calls_in_its_place");
+	equal(caller(calls_in_its_place, 5), 16, "function_that_jumps_back_beside_a_left_frame_computes_the_same");
+	check(place_of_leaves < place_of_leaves_near && place_of_leaves >= place_of_leaves_near - 128,
+	      "left_frame_is_near");
+	all_return("calls_in_its_place", 1, "function_that_jumps_back_beside_a_left_frame");
 	define('r', "keeps_its_word", keeps_its_word, "");
 	enable("keeps_its_word");
 	equal(caller(keeps_its_word, 5), 16, "function_that_jumps_back_over_data_and_left_frames_computes_the_same");
