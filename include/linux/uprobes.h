@@ -152,9 +152,10 @@ struct uprobe_hit {
  *	or at an entry that isn't only counted UPROBE_HANDLER_DECLINE. May be NULL.
  * @handler: called at an entry hit, with the address of the probed
  *	instruction as instruction pointer. May sleep, and so takes the hit to
- *	task context. Returns 0 or UPROBE_HANDLER_ values. May be NULL.
+ *	task context; the thread stays on its CPU, and who wants to move it, or the
+ *	CPU to go, waits. Returns 0 or UPROBE_HANDLER_ values. May be NULL.
  * @ret_handler: called when a call returns; @func is the probed address.
- *	May sleep. Returns 0 or, with @commit, UPROBE_HANDLER_ values. May be
+ *	May sleep, as @handler. Returns 0 or, with @commit, UPROBE_HANDLER_ values. May be
  *	NULL.
  * @wish: what does it want of an entry (@call is NULL) or a return, here and
  *	now? Atomic, without any effect. NULL: always its handler, or without one
