@@ -167,6 +167,7 @@ struct uprobe_hit {
  *	Not for the 64th consumer of a place and later ones, which can't decline
  *	calls either.
  * @timed: they want to know when and how long
+ * @asks_depth: gather() and commit() may call uprobe_call_depth()
  * @filter: does this consumer want hits of this address space? NULL: of all.
  *	Asked in task context with mm->mmap_lock of @mm possibly held for
  *	reading, whenever a site might be made or removed.
@@ -209,6 +210,7 @@ struct uprobe_consumer {
 		      enum uprobe_event_count what);
 	bool			returns;
 	bool			timed;
+	bool			asks_depth;
 	bool			targeted;
 	u16			pouch_size;
 	struct task_struct	*target;

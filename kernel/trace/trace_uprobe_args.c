@@ -227,6 +227,7 @@ static int parse_word(const struct argument *arg, const struct word *w)
 	own->code[0].op = FETCH_OP_WORD;
 	own->code[0].param = w->op;
 	arg->tu->consumer.timed |= w->timed;
+	arg->tu->consumer.asks_depth |= w->op == TRACE_UPROBE_DEPTH;
 	arg->tu->names_calls |= w->at_entry;
 	return 0;
 }
@@ -293,6 +294,19 @@ static int make_saved(struct trace_uprobe *tu)
 	return tu->saved ? 0 : -ENOMEM;
 }
 
+/* Room in each open call, for the library's part and the strings behind it. */
+static size_t pouch_size(const struct trace_probe *saved)
+{
+	const struct probe_arg *arg;
+	size_t size = saved->size;
+
+	for (arg = saved->args; arg < saved->args + saved->nr_args; arg++)
+		if (arg->dynamic)
+			size += TRACE_UPROBE_SAVED_STRING *
+				max(arg->count, 1U);
+	return size;
+}
+
 /*
  * FETCHARG from @body to @end is fetched at the entry, with the type of the argument
  * if @typed, else as a word.
@@ -333,20 +347,9 @@ static int save(const struct argument *arg, const char *body, const char *end,
 		saved->args[i].code[0].op = FETCH_OP_ARG;
 		saved->args[i].code[0].param = arg_n.n;
 	}
+	if (pouch_size(saved) > TRACE_UPROBE_SAVED_MAX)
+		return complain(arg, arg->body, TP_ERR_EVENT_TOO_BIG);
 	return i;
-}
-
-/* Room in each open call, for the library's part and the strings behind it. */
-static size_t pouch_size(const struct trace_probe *saved)
-{
-	const struct probe_arg *arg;
-	size_t size = saved->size;
-
-	for (arg = saved->args; arg < saved->args + saved->nr_args; arg++)
-		if (arg->dynamic)
-			size += TRACE_UPROBE_SAVED_STRING *
-				max(arg->count, 1U);
-	return size;
 }
 
 /* Does the operand of a FETCHARG belong to the call, and not to the entry? */
@@ -381,8 +384,6 @@ static int parse_entry(const struct argument *arg, const char *inner)
 	i = save(arg, inner, close, true);
 	if (i < 0)
 		return i;
-	if (pouch_size(arg->tu->saved) > TRACE_UPROBE_SAVED_MAX)
-		return complain(arg, arg->body, TP_ERR_EVENT_TOO_BIG);
 	/* $comm is a string without saying so */
 	snprintf(type, sizeof(type), ":%s",
 		 arg->tu->saved->args[i].type->name);

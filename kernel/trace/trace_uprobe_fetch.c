@@ -142,16 +142,14 @@ static unsigned long argument(struct pt_regs *regs, unsigned int n)
 	return value;
 }
 
-/* $stackN; 0 if it can't be read */
+/* $stackN, as wide as the process has it; 0 if it can't be read */
 static unsigned long stack_word(struct pt_regs *regs, unsigned int n)
 {
-	long bytes = (long)n * sizeof(long);
-	unsigned long sp = user_stack_pointer(regs), word;
+	size_t size = arch_uprobe_word_size(regs);
+	unsigned long sp = user_stack_pointer(regs), word = 0;
 
-	if (IS_ENABLED(CONFIG_STACK_GROWSUP))
-		bytes = -bytes;
-	return uprobe_read_user(&word, (void __user *)(sp + bytes),
-				sizeof(word)) ? 0 : word;
+	return uprobe_read_user(&word, (void __user *)(sp + n * size), size) ?
+	       0 : word;
 }
 
 /* ---- what was kept at the entry ------------------------------------------ */

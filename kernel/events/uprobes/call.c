@@ -87,10 +87,12 @@ static void drop_call(struct uprobe_thread *ut, struct open_call **link)
 {
 	struct open_call *call = *link;
 
+	ut->unlinked += link != &ut->calls;
 	*link = call->next;
 	ut->nr_calls--;
 	ut->nr_timed -= call->timed;
 	if (call->is_foreign) {
+		ut->pouches -= call->room;
 		kfree(call);
 		return;
 	}
@@ -238,6 +240,23 @@ static int see_to_return(struct uprobe_site *entry, struct pt_regs *regs,
 }
 
 /*
+ * What lies in the pool gives way. One call may be as large as it likes. Return: false if
+ * those that are open have too much.
+ */
+static bool make_room(struct uprobe_thread *ut, unsigned int room)
+{
+	const u64 limit = UPROBE_POUCHES * READ_ONCE(uprobe_max_depth);
+	struct open_call *call;
+
+	while (room && ut->pouches + room > limit && (call = ut->pool)) {
+		ut->pool = call->next;
+		ut->pouches -= call->room;
+		kfree(call);
+	}
+	return !room || !ut->pouches || ut->pouches + room <= limit;
+}
+
+/*
  * The first call of the pool has room for what the next one who needs it wants. One
  * that is too small makes way for another.
  */
@@ -251,12 +270,16 @@ static int fill_pool(struct uprobe_thread *ut, const struct uprobe *uprobe,
 		return 0;
 	if (!may_wait)
 		return -EAGAIN;
+	if (!make_room(ut, room))
+		return -ENOMEM;
 	call = kzalloc(struct_size(call, pouches, room / sizeof(u64)),
 		       GFP_KERNEL_ACCOUNT);
 	if (!call)
 		return -ENOMEM;
 	call->room = room;
+	ut->pouches += room;
 	if (ut->pool) {
+		ut->pouches -= ut->pool->room;
 		call->next = ut->pool->next;
 		kfree(ut->pool);
 	}
@@ -474,43 +497,6 @@ void uprobe_calls_entered(struct uprobe_thread *ut, u64 now)
 	}
 }
 
-/**
- * uprobe_call_depth - how many calls of one uprobe are open in the thread?
- * @call: the current task's: the last one that counts
- *
- * Those that were opened before it are looked at as far as one whose depth is known.
- *
- * Context: commit() of a consumer; gather() at a return.
- * Return: with @call; 1 if that is the outermost.
- */
-unsigned int uprobe_call_depth(const struct uprobe_call *call)
-{
-	struct open_call *first = container_of(call, struct open_call, pub);
-	const u64 serial = first->uprobe_serial;
-	unsigned int depth = 0;
-	struct open_call *c;
-
-	for (c = first; c; c = c->next) {
-		if (c->uprobe_serial != serial)
-			continue;
-		if (c->depth_of == c->pub.id) {
-			depth += c->depth;
-			break;
-		}
-		depth++;
-	}
-	/* for the others, which may be asked for next */
-	for (c = first; depth && c; c = c->next) {
-		if (c->uprobe_serial != serial)
-			continue;
-		if (c->depth_of == c->pub.id)
-			break;
-		c->depth_of = c->pub.id;
-		c->depth = depth--;
-	}
-	return first->depth;
-}
-
 /* ---- returns ------------------------------------------------------------ */
 
 /*
@@ -724,6 +710,8 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 		}
 		copy->takers = call.takers;
 		copy->losses = 0;
+		copy->depth_of = 0;
+		child->pouches += copy->room;
 		copy->is_foreign = false;
 		copy->next = NULL;
 		*tail = copy;

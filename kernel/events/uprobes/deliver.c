@@ -208,6 +208,11 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 
 	if (wish == UPROBE_WISH_HANDLER && a->attempt == ATTEMPT_TRAP)
 		return -EAGAIN;
+	/* a long way isn't for the trap, with preemption off */
+	if (unlikely(uc->asks_depth) && a->attempt == ATTEMPT_TRAP &&
+	    !uprobe_depth_is_near(ut, call ?: ut->calls, call ?
+				  call->uprobe_serial : a->entry->serial))
+		return -EAGAIN;
 	/* who has a gather() says it there */
 	if (wish == UPROBE_WISH_NONE && !uc->gather)
 		return wants_mm(uc) ? -ENOENT : -ESRCH;

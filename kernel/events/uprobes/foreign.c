@@ -173,11 +173,15 @@ static void take(struct question *q, struct uprobe_thread *ut)
 	while (*tail)
 		tail = &(*tail)->next;
 	while ((call = *link) && has_returned(call, q)) {
+		ut->unlinked += link != &ut->calls;
 		*link = call->next;
 		ut->nr_calls--;
 		ut->nr_timed -= call->timed;
+		ut->pouches -= call->room;
 		q->to->nr_calls++;
 		q->to->nr_timed += call->timed;
+		q->to->pouches += call->room;
+		call->depth_of = 0;
 		/* handlers of the other thread are none of this call's */
 		call->handler_ns = q->to->handler_ns;
 		call->is_foreign = true;

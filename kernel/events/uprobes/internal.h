@@ -22,6 +22,7 @@
  *	hit.c		what the trap has left to do
  *	gather.c	user memory for them, read without page faults
  *	call.c		entries that wait for their return
+ *	depth.c		how many of one function
  *	foreign.c	those of other threads
  *	trampoline.c	those whose callers can't have a breakpoint
  *	step.c		the displaced instruction under the trap flag
@@ -418,7 +419,8 @@ struct uprobe_unread {
  * @room: bytes of @pouches
  * @handler_ns: uprobe_thread::handler_ns when the entry was done
  * @depth_of: uprobe_call::id of the call whose depth is known
- * @depth: how many calls of its uprobe were open, with this one, when that was asked
+ * @depth_at: uprobe_thread::unlinked when it was found out
+ * @depth: how many calls of its uprobe were open then, with this one
  * @pouches: of all consumers that have one (uprobe_pouch_of())
  *
  * Owned by one thread. In the pool, @site and @uprobe with what belongs to them
@@ -441,6 +443,7 @@ struct open_call {
 	u64			filled;
 	u64			handler_ns;
 	u64			depth_of;
+	unsigned int		depth_at;
 	unsigned int		depth;
 	u64			pouches[];
 };
@@ -500,6 +503,8 @@ struct uprobe_opening {
  * @calls: open calls, the innermost first (struct open_call)
  * @nr_calls: how many
  * @nr_timed: how many of them are timed
+ * @unlinked: how many have gone that weren't the innermost
+ * @pouches: bytes of open_call::pouches in @calls and @pool
  * @attending: it is using its calls, in task context
  * @returned_sp: where the return word was of what has returned by the trampoline,
  *	while that is delivered, else 0: what stands there may be something else by now
@@ -542,6 +547,8 @@ struct uprobe_thread {
 	struct open_call	*calls;
 	unsigned int		nr_calls;
 	unsigned int		nr_timed;
+	unsigned int		unlinked;
+	u64			pouches;
 	bool			attending;
 	unsigned long		returned_sp;
 	bool			seeks;
@@ -881,6 +888,9 @@ void uprobe_trap(struct uprobe_thread *ut, unsigned long vaddr,
 bool uprobe_back_from_trap(struct uprobe_thread *ut, struct pt_regs *regs);
 
 /* limits.c */
+/* So many bytes of pouches for each of uprobe_max_depth calls, as a mean. */
+#define UPROBE_POUCHES	256ULL
+
 extern unsigned int uprobe_max_depth, uprobe_max_return_sites, uprobe_trampoline;
 
 /* step.c */
@@ -949,6 +959,10 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 			  const struct uprobe_thread *parent,
 			  struct mm_struct *mm);
 void uprobe_calls_free(struct uprobe_thread *ut, enum uprobe_event_count why);
+
+/* depth.c */
+bool uprobe_depth_is_near(const struct uprobe_thread *ut,
+			  const struct open_call *call, u64 serial);
 
 /* task.c */
 struct uprobe_thread *uprobe_thread_make(gfp_t gfp);

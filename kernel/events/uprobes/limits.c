@@ -4,9 +4,10 @@
  *
  * Protections of the kernel's memory, not presets that honest programs meet: a
  * call takes some hundred bytes, a return site a slot. What would exceed them
- * is missed, and counted (depth, no-site).
+ * is missed, and counted (depth, memory, no-site).
  *
- *	kernel.uprobe_max_depth		calls open at once in one thread
+ *	kernel.uprobe_max_depth		calls open at once in one thread, and 256 times as many
+ *					bytes that consumers keep in them (memory)
  *	kernel.uprobe_max_return_sites	places in one process where calls return, and
  *					as many return words by the trampoline
  *

@@ -96,17 +96,20 @@ again:
  * Calls that are open have no room for it, but it doesn't see them. A hit that has
  * read its epoch sees the new size.
  */
-static int place_pouch(struct uprobe *uprobe, struct uprobe_consumer *uc)
+static int place_pouch(struct uprobe *uprobe, struct uprobe_consumer *uc,
+		       const char **why)
 {
 	lockdep_assert_held(&uprobe->lock);
 	if (!uc->pouch_size)
 		return 0;
+	*why = "Too many events keep something of the entry here";
 	/* there are no bits to say who has filled it */
 	if (uc->bit == UPROBE_SHARED_BIT || uc->pouch_size > UPROBE_MAX_POUCHES)
 		return -ENOSPC;
 	find_place_for_pouch(uprobe, uc);
 	if (pouch_end(uc) > UPROBE_MAX_POUCHES)
 		return -ENOSPC;
+	*why = NULL;
 	if (pouch_end(uc) > uprobe->pouch_size) {
 		WRITE_ONCE(uprobe->pouch_size, pouch_end(uc));
 		uprobe_registry_unsettle();
@@ -119,12 +122,13 @@ static int place_pouch(struct uprobe *uprobe, struct uprobe_consumer *uc)
  * older one it may see either, and the consumer isn't told, whatever its call
  * says of it (uprobe_took()).
  */
-static int add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
+static int add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc,
+			const char **why)
 {
 	int err;
 
 	uc->bit = min(ffz(uprobe->bits), UPROBE_SHARED_BIT);
-	err = place_pouch(uprobe, uc);
+	err = place_pouch(uprobe, uc, why);
 	if (err)
 		return err;
 	uprobe->bits |= BIT_ULL(uc->bit) & ~BIT_ULL(UPROBE_SHARED_BIT);
@@ -733,7 +737,7 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 
 	uc->ref_ctr_offset = ref_ctr_offset;
 	mutex_lock(&uprobe->lock);
-	err = add_consumer(uprobe, uc);
+	err = add_consumer(uprobe, uc, why);
 	if (err) {
 		mutex_unlock(&uprobe->lock);
 		goto put_target;

@@ -47,6 +47,9 @@ static __always_inline int record(struct uprobe_thread *ut,
 
 	if (!uc->commit)
 		return -EAGAIN;
+	if (unlikely(uc->asks_depth && call) &&
+	    !uprobe_depth_is_near(ut, call, call->uprobe_serial))
+		return -EAGAIN;
 	if (uc->gather) {
 		ut->unread.nr_bad = 0;
 		ut->unread.addr = 0;

@@ -84,6 +84,13 @@ static __always_inline bool arch_uprobe_read_return(struct pt_regs *regs,
 	return uprobe_read_word(ret_addr, *sp, false);
 }
 
+/* Of the words on the stack. */
+static inline size_t arch_uprobe_word_size(const struct pt_regs *regs)
+{
+	return user_64bit_mode((struct pt_regs *)regs) ? sizeof(u64) :
+							 sizeof(u32);
+}
+
 /**
  * arch_uprobe_argument - where is an integer argument of a function?
  * @regs: at its first instruction

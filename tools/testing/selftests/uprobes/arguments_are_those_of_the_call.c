@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <ucontext.h>
 
 #include "probes.h"
 
@@ -283,6 +284,116 @@ static void without_returns_there_is_no_call(void)
 	remove_all();
 }
 
+/* ---- depths ------------------------------------------------------------- */
+
+#define NR_TURNS	5
+
+static ucontext_t coroutines[2], scheduler;
+
+/* Stacks are told apart by their mappings. */
+static void *make_stack(size_t size)
+{
+	char *stack = mmap(NULL, size + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(stack != MAP_FAILED && !mprotect(stack + 4096, size, PROT_READ | PROT_WRITE));
+	return stack + 4096;
+}
+
+
+static PROBED int yields(int n)
+{
+	must(!swapcontext(&coroutines[n], &scheduler));
+	return n + 1;
+}
+
+static void coroutine(int n)
+{
+	for (;;)
+		must(yields(n) == n + 1);
+}
+
+static void make_coroutine(int n)
+{
+	const size_t size = 64 << 10;
+
+	must(!getcontext(&coroutines[n]));
+	coroutines[n].uc_stack.ss_sp = make_stack(size);
+	coroutines[n].uc_stack.ss_size = size;
+	makecontext(&coroutines[n], (void (*)(void))coroutine, 1, n);
+}
+
+static void go_on(int n)
+{
+	must(!swapcontext(&scheduler, &coroutines[n]));
+}
+
+/* The calls of two coroutines end in another order than that of their entries. */
+static void coroutines_have_depths(void)
+{
+	int i, wrong = 0, nr = 0;
+	const char *at;
+
+	make_coroutine(0);
+	make_coroutine(1);
+	define('p', "yields", yields, "$depth");
+	define('r', "yields_ret", yields, "");
+	enable_all();
+	for (i = 0; i < NR_TURNS; i++) {
+		go_on(0);
+		go_on(1);
+	}
+	disable_all();
+	read_trace();
+	for (at = trace; (at = next_record(at, "yields")); nr++)
+		wrong += number_in(at, "depth") != (nr ? 2 : 1);
+	equal(nr, 2 * NR_TURNS, "entries_of_coroutines_are_recorded");
+	equal(wrong, 0, "depth_is_how_many_are_open_in_the_thread");
+	remove_all();
+}
+
+static PROBED int leaf(int n)
+{
+	return n + 1;
+}
+
+static PROBED int goes_deep(int n)
+{
+	int i;
+
+	if (n) {
+		n = goes_deep(n - 1) + 1;
+		/* not by a loop */
+		asm volatile("" : "+r" (n));
+		return n;
+	}
+	for (i = 0; i < NR_TURNS; i++)
+		must(leaf(i) == i + 1);
+	return 0;
+}
+
+/* Many calls of another function are between it and the next one of its own. */
+static void depth_is_found_behind_many(void)
+{
+	const char *at;
+	int nr = 0, wrong = 0;
+
+	define('r', "deep_ret", goes_deep, "");
+	define('p', "leaf", leaf, "$depth");
+	define('r', "leaf_ret", leaf, "$depth");
+	enable_all();
+	must(goes_deep(1000) == 1000);
+	disable_all();
+	read_trace();
+	for (at = trace; (at = next_record(at, "leaf")); nr++)
+		wrong += number_in(at, "depth") != 1;
+	for (at = trace; (at = next_record(at, "leaf_ret")); nr++)
+		wrong += number_in(at, "depth") != 1;
+	equal(nr, 2 * NR_TURNS, "calls_inside_of_many_are_recorded");
+	equal(wrong, 0, "others_dont_count");
+	check(is_balanced("leaf_ret") && is_balanced("deep_ret"), "calls_inside_of_many_are_balanced");
+	remove_all();
+}
+
 static void times_add_up(void)
 {
 	uint64_t before, entry_time, latency;
@@ -314,6 +425,8 @@ int main(void)
 	long_strings_are_cut();
 	calls_have_numbers();
 	without_returns_there_is_no_call();
+	coroutines_have_depths();
+	depth_is_found_behind_many();
 	times_add_up();
 	return finish();
 }

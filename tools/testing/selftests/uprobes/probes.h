@@ -160,6 +160,20 @@ static UNUSED int event_file(const char *event, const char *file, const char *te
 	return write_file(path, 0, text);
 }
 
+/* Its number, by which perf opens it. */
+static UNUSED unsigned long event_id(const char *event)
+{
+	char path[256], *text;
+	unsigned long id;
+
+	snprintf(path, sizeof(path), TRACING "events/t/%.64s/id", event);
+	text = read_file(path, NULL);
+	must(text);
+	id = strtoul(text, NULL, 0);
+	free(text);
+	return id;
+}
+
 /*
  * Stock: a histogram for each return event, which keeps the event on. So it
  * goes when the event is switched off, and what it has counted is kept here.

@@ -27,15 +27,11 @@ static void call_target(int times)
 
 static int open_for(const char *event, int tid, int sampled)
 {
-	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr) };
-	char path[256], *text;
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = event_id(event),
+	};
 	int fd;
 
-	snprintf(path, sizeof(path), TRACING "events/t/%s/id", event);
-	text = read_file(path, NULL);
-	must(text);
-	attr.config = strtoul(text, NULL, 0);
-	free(text);
 	if (sampled) {
 		attr.sample_period = 1;
 		attr.sample_type = PERF_SAMPLE_IP | PERF_SAMPLE_RAW;
