@@ -4,6 +4,7 @@
  *
  *	trace_uprobe_parse.c	what does a command say?
  *	trace_uprobe_args.c	what does a fetch argument say?
+ *	trace_uprobe_scope.c	whose hits does a probe want?
  *	trace_uprobe_event.c	which events are there?
  *	trace_uprobe_files.c	what stands in tracefs?
  *	trace_uprobe_switch.c	which events are on?
@@ -96,6 +97,9 @@ enum trace_uprobe_error {
 	TRACE_UPROBE_ERR_BUSY,
 	TRACE_UPROBE_ERR_NUL,
 	TRACE_UPROBE_ERR_LINE_TOO_LONG,
+	TRACE_UPROBE_ERR_SCOPE_KEY,
+	TRACE_UPROBE_ERR_SCOPE_TWICE,
+	TRACE_UPROBE_ERR_SCOPE_TGID,
 	TRACE_UPROBE_ERR_END,
 };
 
@@ -120,12 +124,25 @@ struct trace_uprobe_place {
 };
 
 /**
+ * struct trace_uprobe_scope - whose hits a probe wants
+ * @tgid: those of this process
+ * @text: as it was typed, without the `@`
+ *
+ * The number was looked up for the writer, and the process stays the same.
+ */
+struct trace_uprobe_scope {
+	struct pid	*tgid;
+	char		text[];
+};
+
+/**
  * struct trace_uprobe_command - one line that makes an event
  * @argc: number of words
  * @argv: the words as the user typed them: verb and name, place, arguments.
  *	Borrowed from the caller.
  * @kind: entry or return
  * @place: the second word
+ * @scope: what stands behind `@` in the first; or NULL. Owned, until the probe takes it.
  * @group: group of the event; in @argv, @group_buf or constant
  * @event: name of the event; in @argv or @event_buf
  * @group_buf: room for @group
@@ -136,6 +153,7 @@ struct trace_uprobe_command {
 	const char			**argv;
 	enum trace_uprobe_kind		kind;
 	struct trace_uprobe_place	place;
+	struct trace_uprobe_scope	*scope;
 	const char			*group;
 	const char			*event;
 	char				group_buf[MAX_EVENT_NAME_LEN];
@@ -183,7 +201,8 @@ struct trace_uprobe_name {
  * @counts: what happened so far
  * @saved: arguments of a return event that are fetched at the entry, into the call's
  *	pouch; or NULL. Has no event, and no names that anybody sees.
- * @names_calls: its records say which call it is, or how deep
+ * @scope: whose hits it wants; or NULL: everybody's. Owned.
+ * @names_calls: its records say which call it is, or how deep that is
  * @unsettled: in a list since it was switched off, until
  *	trace_uprobe_settle_all(). event_mutex.
  * @is_picked: the command that is about to remove it names its place, else it
@@ -208,6 +227,7 @@ struct trace_uprobe {
 	struct uprobe				*uprobe;
 	struct trace_uprobe_counts __percpu	*counts;
 	struct trace_probe			*saved;
+	struct trace_uprobe_scope		*scope;
 	bool					names_calls;
 	struct list_head			unsettled;
 	bool					is_picked;
@@ -371,6 +391,17 @@ void trace_uprobe_complain_line(const char *line, int column, int error);
 void trace_uprobe_complain_place(const char *line, int column,
 				 const char *why);
 
+void trace_uprobe_free_command(struct trace_uprobe_command *cmd);
+
+/* trace_uprobe_scope.c */
+int trace_uprobe_parse_scope(struct trace_uprobe_command *cmd, int column,
+			     size_t len);
+void trace_uprobe_free_scope(struct trace_uprobe_scope *scope);
+bool trace_uprobe_scope_has(const struct trace_uprobe_scope *scope,
+			    struct task_struct *task);
+bool trace_uprobe_scope_has_mm(const struct trace_uprobe_scope *scope,
+			       const struct mm_struct *mm);
+
 /* trace_uprobe_args.c */
 int trace_uprobe_parse_args(const struct trace_uprobe_command *cmd,
 			    struct trace_uprobe *tu);
@@ -433,6 +464,8 @@ void trace_uprobe_name_call(const struct trace_uprobe *tu,
 /* trace_uprobe_record.c */
 void trace_uprobe_set_handlers(struct trace_uprobe *tu);
 void trace_uprobe_set_saving(struct trace_uprobe *tu);
+void trace_uprobe_set_scope(struct trace_uprobe *tu,
+			    struct trace_uprobe_scope *scope);
 void trace_uprobe_fill_head(const struct trace_uprobe_hit *hit, void *record);
 extern struct trace_event_functions trace_uprobe_print_functions;
 extern struct trace_event_fields trace_uprobe_fields[];

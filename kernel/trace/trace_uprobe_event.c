@@ -118,6 +118,7 @@ void trace_uprobe_free(struct trace_uprobe *tu)
 	if (tu->saved)
 		trace_probe_cleanup(tu->saved);
 	kfree(tu->saved);
+	trace_uprobe_free_scope(tu->scope);
 	free_percpu(tu->counts);
 	free_names(tu->name);
 	kfree(tu);
@@ -200,7 +201,7 @@ static bool same_args(const struct trace_probe *a, const struct trace_probe *b)
 	return true;
 }
 
-/* Would every hit of @tu be recorded twice? */
+/* Would hits of @tu be recorded twice? `-:` couldn't tell the two apart either. */
 static bool has_twin(struct trace_uprobe *tu, struct trace_probe *tp)
 {
 	struct trace_uprobe *other;
@@ -298,7 +299,7 @@ static int publish(const struct trace_uprobe_command *cmd,
 	return first ? join_event(cmd, tu, first) : found_event(cmd, tu);
 }
 
-static int create_event(const struct trace_uprobe_command *cmd)
+static int create_event(struct trace_uprobe_command *cmd)
 {
 	const struct trace_uprobe_place *place = &cmd->place;
 	struct trace_uprobe *tu;
@@ -317,6 +318,10 @@ static int create_event(const struct trace_uprobe_command *cmd)
 				      place->offset_column : 0, error);
 	if (!ret)
 		ret = trace_uprobe_parse_args(cmd, tu);
+	if (!ret && cmd->scope) {
+		trace_uprobe_set_scope(tu, cmd->scope);
+		cmd->scope = NULL;
+	}
 	if (!ret)
 		ret = publish(cmd, tu);
 	if (ret)
@@ -335,7 +340,7 @@ static int create_from_words(int argc, const char **argv)
 	ret = trace_uprobe_parse_command(argc, argv, cmd);
 	if (!ret)
 		ret = create_event(cmd);
-	trace_uprobe_free_place(&cmd->place);
+	trace_uprobe_free_command(cmd);
 	trace_probe_log_clear();
 	kfree(cmd);
 	return ret;
@@ -486,8 +491,11 @@ void trace_uprobe_show(struct seq_file *m, struct trace_uprobe *tu)
 {
 	const struct probe_arg *arg;
 
-	seq_printf(m, "%c:%s/%s ", tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p',
-		   trace_probe_group_name(&tu->tp), trace_probe_name(&tu->tp));
+	seq_putc(m, tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p');
+	if (tu->scope)
+		seq_printf(m, "@%s", tu->scope->text);
+	seq_printf(m, ":%s/%s ", trace_probe_group_name(&tu->tp),
+		   trace_probe_name(&tu->tp));
 	seq_escape(m, tu->name->text, TRACE_UPROBE_ESCAPED);
 	seq_printf(m, ":0x%0*lx", 2 * (int)sizeof(long), tu->offset);
 	if (tu->ref_ctr_offset)

@@ -2,11 +2,12 @@
 /*
  * What does a command say?
  *
- *	p|r[:[GRP/][EVENT]] PATH:OFFSET[%return][(REF)] [FETCHARG ...]
+ *	p|r[@SCOPE][:[GRP/][EVENT]] PATH:OFFSET[%return][(REF)] [FETCHARG ...]
  *
  * trace_uprobe_event.c hands each line that was written to uprobe_events or
  * dynamic_events to trace_uprobe_parse_command(), opens the file, and goes on to
- * trace_uprobe_args.c with the event for its arguments. The line is cut at white space by
+ * trace_uprobe_args.c with the event for its arguments; SCOPE is trace_uprobe_scope.c's.
+ * The line is cut at white space by
  * then; a mistake is reported as a word, a column in it, and a reason, and
  * the caret in error_log points into what the user typed.
  */
@@ -23,7 +24,7 @@
 
 static const char *own_texts[] = {
 	OWN(COMMAND)	= "Not a command: p|r[:[GRP/]EVENT] PATH:OFFSET [FETCHARG ...]",
-	OWN(VERB)	= "Only ':' and a name may follow 'p' or 'r'",
+	OWN(VERB)	= "Only '@' or ':' and a name may follow 'p' or 'r'",
 	OWN(MANY_ARGS)	= "Too many arguments",
 	OWN(PAST_END)	= "Offset is past the end of the file",
 	OWN(RETURN_ONLY) = "Only return events have that",
@@ -34,6 +35,9 @@ static const char *own_texts[] = {
 	OWN(BUSY)	= "The event is in use",
 	OWN(NUL)	= "A command is text without NUL characters",
 	OWN(LINE_TOO_LONG) = "The line is too long",
+	OWN(SCOPE_KEY)	= "Behind '@' goes tgid=N",
+	OWN(SCOPE_TWICE) = "This is there twice",
+	OWN(SCOPE_TGID)	= "There is no such process",
 };
 
 static_assert(ARRAY_SIZE(own_texts) ==
@@ -58,7 +62,7 @@ void trace_uprobe_complain_line(const char *line, int column, int error)
  * read. The core has a text of its own for each reason, which gets its place in
  * an array when it is first needed. event_mutex.
  */
-static const char *place_texts[32];
+static const char *place_texts[48];
 
 static int number_of(const char *text)
 {
@@ -296,33 +300,46 @@ static void make_name(struct trace_uprobe_command *cmd)
 
 static int parse_verb(struct trace_uprobe_command *cmd)
 {
-	const char *verb = cmd->argv[0];
+	const char *verb = cmd->argv[0], *name = strchrnul(verb, ':');
 	int ret;
 
 	cmd->group = TRACE_UPROBE_GROUP;
-	if (verb[1] && verb[1] != ':') {
+	if (verb[1] && verb[1] != ':' && verb[1] != '@') {
 		trace_uprobe_complain(cmd, 0, 1, TRACE_UPROBE_ERR_VERB);
 		return -EINVAL;
 	}
-	if (verb[1]) {
-		cmd->event = verb + 2;
+	if (*name) {
+		cmd->event = name + 1;
 		trace_probe_log_set_index(0);
 		ret = traceprobe_parse_event_name(&cmd->event, &cmd->group,
-						  cmd->group_buf, 2);
+						  cmd->group_buf,
+						  name + 1 - verb);
 		if (ret)
 			return ret;
 	}
 	/* also "p:GRP/", after which the library leaves NULL */
 	if (!cmd->event)
 		make_name(cmd);
-	return 0;
+	return verb[1] != '@' ? 0 :
+	       trace_uprobe_parse_scope(cmd, 2, name - verb - 2);
+}
+
+/**
+ * trace_uprobe_free_command - free what trace_uprobe_parse_command() made
+ * @cmd: the command; what it held may be gone already
+ */
+void trace_uprobe_free_command(struct trace_uprobe_command *cmd)
+{
+	trace_uprobe_free_place(&cmd->place);
+	trace_uprobe_free_scope(cmd->scope);
+	cmd->scope = NULL;
 }
 
 /**
  * trace_uprobe_parse_command - read everything but the fetch arguments
  * @argc: number of words
  * @argv: the words; must outlive @cmd
- * @cmd: filled in; its place has to be freed, also on error
+ * @cmd: filled in; to be freed with trace_uprobe_free_command(), also on error
  *
  * Context: dyn_event_ops_mutex held. On any result but -ECANCELED the
  * library's error log is set up for this command.

@@ -91,6 +91,15 @@ static struct trace_uprobe_hit hit_of(struct uprobe_consumer *self,
 	};
 }
 
+static bool wants_mm(struct uprobe_consumer *self, struct mm_struct *mm)
+{
+	struct trace_uprobe *tu = consumer_of(self);
+
+	return (trace_uprobe_wants_all(&tu->tp) ||
+		trace_uprobe_perf_wants(tu, mm)) &&
+	       (!tu->scope || trace_uprobe_scope_has_mm(tu->scope, mm));
+}
+
 /**
  * struct gathered - what a gather hands to the commit of a record
  * @users: who wants the hit; they may change until then
@@ -250,7 +259,7 @@ static int gather_hit(struct uprobe_consumer *self,
 		wish = wish_for_buffers(tu, core_hit->call) ?:
 		       UPROBE_WISH_TALLY;
 	if (unlikely(wish == UPROBE_WISH_NONE))
-		return trace_uprobe_perf_wants(tu, current->mm) ? -ENOENT :
+		return tu->scope || wants_mm(self, current->mm) ? -ENOENT :
 								  -ESRCH;
 	if (wish == UPROBE_WISH_TALLY)
 		return 0;
@@ -343,6 +352,33 @@ void trace_uprobe_set_saving(struct trace_uprobe *tu)
 	tu->consumer.tally = NULL;
 }
 
+/* ---- probes with a scope -------------------------------------------------- */
+
+/* Whoever was in scope at the entry has his return told. */
+static enum uprobe_wish wish_in_scope(struct uprobe_consumer *self,
+				      const struct uprobe_call *call)
+{
+	struct trace_uprobe *tu = consumer_of(self);
+
+	if (!call && !trace_uprobe_scope_has(tu->scope, current))
+		return UPROBE_WISH_NONE;
+	return tu->saved ? wish_saving(self, call) : wish(self, call);
+}
+
+/**
+ * trace_uprobe_set_scope - tell the core of nobody else's hits
+ * @tu: a new probe, with all its arguments
+ * @scope: whose hits it wants; belongs to @tu from now on
+ */
+void trace_uprobe_set_scope(struct trace_uprobe *tu,
+			    struct trace_uprobe_scope *scope)
+{
+	tu->scope = scope;
+	tu->consumer.wish = wish_in_scope;
+	/* as wish */
+	tu->consumer.tally = NULL;
+}
+
 /* ---- what isn't a hit ---------------------------------------------------- */
 
 /* Is a hit missed that an event would have got? */
@@ -383,14 +419,6 @@ static int run_at_return(struct uprobe_consumer *self, unsigned long func,
 			 struct pt_regs *regs)
 {
 	return trace_uprobe_run_bpf(consumer_of(self), func, regs);
-}
-
-static bool wants_mm(struct uprobe_consumer *self, struct mm_struct *mm)
-{
-	struct trace_uprobe *tu = consumer_of(self);
-
-	return trace_uprobe_wants_all(&tu->tp) ||
-	       trace_uprobe_perf_wants(tu, mm);
 }
 
 /**

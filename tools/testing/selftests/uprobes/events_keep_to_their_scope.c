@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Is an event with a scope told of the process that it names, and is everybody else left as he is?
+ */
+#define _GNU_SOURCE
+#include <linux/perf_event.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include "probes.h"
+
+#define NR_CALLS	10
+
+static PROBED int target(int x)
+{
+	return x * 2 + 1;
+}
+
+static void call_target(void)
+{
+	volatile int i;
+
+	for (i = 0; i < NR_CALLS; i++)
+		must(target(i) == i * 2 + 1);
+}
+
+/* ---- processes that do as they are told ---------------------------------- */
+
+struct child {
+	pid_t pid;
+	int orders, answers;
+};
+
+static void *call_in_thread(void *unused)
+{
+	call_target();
+	return unused;
+}
+
+static int in_thread(void)
+{
+	pthread_t thread;
+
+	must(!pthread_create(&thread, NULL, call_in_thread, NULL));
+	call_target();
+	must(!pthread_join(thread, NULL));
+	return 0;
+}
+
+static int in_fork(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	must(pid >= 0);
+	if (!pid) {
+		call_target();
+		_exit(!is_untouched(getpid(), (void *)target));
+	}
+	must(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+static int obey(char order)
+{
+	switch (order) {
+	case 'c':
+		call_target();
+		return 0;
+	case 't':
+		return in_thread();
+	case 'f':
+		return in_fork();
+	case 'e':
+		_exit(0);
+	}
+	return -1;
+}
+
+static struct child start(void)
+{
+	int orders[2], answers[2], answer;
+	struct child child;
+	char order;
+
+	must(!pipe(orders) && !pipe(answers));
+	fflush(stdout);
+	child.pid = fork();
+	must(child.pid >= 0);
+	if (!child.pid) {
+		while (read(orders[0], &order, 1) == 1) {
+			answer = obey(order);
+			must(write(answers[1], &answer, sizeof(answer)) == sizeof(answer));
+		}
+		_exit(0);
+	}
+	close(orders[0]);
+	close(answers[1]);
+	child.orders = orders[1];
+	child.answers = answers[0];
+	return child;
+}
+
+static int order(struct child *child, char what)
+{
+	int answer = -1;
+
+	must(write(child->orders, &what, 1) == 1);
+	must(read(child->answers, &answer, sizeof(answer)) == sizeof(answer));
+	return answer;
+}
+
+/* Its brothers hold the other ends of its pipes, too. */
+static void end(struct child *child)
+{
+	must(write(child->orders, "e", 1) == 1);
+	close(child->orders);
+	close(child->answers);
+	must(waitpid(child->pid, NULL, 0) == child->pid);
+}
+
+static bool is_left_alone(const struct child *child)
+{
+	return is_untouched(child->pid, (void *)target);
+}
+
+/* ---- events -------------------------------------------------------------- */
+
+static void scoped(char kind, const char *scope, const char *event, const void *address, const char *args)
+{
+	struct place place = place_of(address);
+
+	must(!command("%c@%s:t/%s %s:0x%lx %s", kind, scope, event, place.path, place.offset, args));
+}
+
+static unsigned long entries(const char *event)
+{
+	return count(event, "entries");
+}
+
+static void processes(void)
+{
+	struct child one = start(), other = start();
+	char scope[64];
+
+	sprintf(scope, "tgid=%d", one.pid);
+	scoped('p', scope, "process", (void *)target, "x=%di");
+	scoped('r', scope, "process_ret", (void *)target, "x=entry(%di) $latency");
+	enable_all();
+	must(!order(&one, 'c') && !order(&other, 'c'));
+	call_target();
+	equal(entries("process"), NR_CALLS, "process_is_told_of");
+	equal(count("process_ret", "returns"), NR_CALLS, "its_returns_are");
+	check(is_balanced("process_ret"), "its_calls_are_balanced");
+	check(!is_left_alone(&one), "its_text_has_a_breakpoint");
+	check(is_left_alone(&other) && is_untouched(getpid(), (void *)target), "other_processes_are_left_alone");
+	equal(order(&one, 'f'), 0, "its_child_is_left_alone");
+	equal(entries("process"), NR_CALLS, "its_child_is_not_told_of");
+	must(!order(&one, 't'));
+	equal(entries("process"), 3 * NR_CALLS, "all_of_its_threads_are");
+	remove_all();
+	check(is_left_alone(&one), "text_is_untouched_in_the_end");
+	end(&one);
+	end(&other);
+}
+
+/* Nobody waits for the return: the entry opens no call. */
+static void return_of_another(void)
+{
+	struct child one = start(), other = start();
+	char scope[64], *trace, *at;
+	int nr = 0;
+
+	sprintf(scope, "tgid=%d", one.pid);
+	scoped('p', scope, "numbered", (void *)target, "$call $depth");
+	sprintf(scope, "tgid=%d", other.pid);
+	scoped('r', scope, "others", (void *)target, "");
+	enable_all();
+	must(!order(&one, 'c') && !order(&other, 'c'));
+	trace = read_file(TRACING "trace", NULL);
+	for (at = trace; (at = strstr(at, " call=0 depth=0\n")); at++)
+		nr++;
+	equal(nr, NR_CALLS, "entry_whose_return_is_anothers_opens_no_call");
+	equal(count("others", "returns"), NR_CALLS, "return_of_the_other_is_told_of");
+	check(is_balanced("others"), "calls_of_the_other_are_balanced");
+	free(trace);
+	remove_all();
+	end(&one);
+	end(&other);
+}
+
+static int open_perf(const char *event, int cpu)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = event_id(event),
+	};
+	int fd;
+
+	fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	must(fd >= 0);
+	return fd;
+}
+
+static void perf_events(void)
+{
+	struct child one = start(), other = start();
+	unsigned long hits, sum = 0;
+	int fds[2], cpu;
+	char scope[64];
+
+	sprintf(scope, "tgid=%d", one.pid);
+	scoped('r', scope, "perf", (void *)target, "x=entry(%di)");
+	for (cpu = 0; cpu < 2; cpu++)
+		fds[cpu] = open_perf("perf", cpu);
+	must(!order(&one, 'c') && !order(&other, 'c'));
+	for (cpu = 0; cpu < 2; cpu++) {
+		must(read(fds[cpu], &hits, sizeof(hits)) == sizeof(hits));
+		sum += hits;
+		close(fds[cpu]);
+	}
+	equal(sum, NR_CALLS, "perf_counts_those_in_scope");
+	check(is_left_alone(&other), "perf_leaves_others_alone");
+	remove_all();
+	end(&one);
+	end(&other);
+}
+
+/* ---- who writes ---------------------------------------------------------- */
+
+static struct place place;
+
+static void write_in_pid_namespace(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	must(!unshare(CLONE_NEWPID));
+	pid = fork();
+	if (!pid) {
+		must(getpid() == 1);
+		/* /proc is that of the other namespace */
+		must(!command("p@tgid=1:t/inner %s:0x%lx", place.path, place.offset));
+		enable("inner");
+		call_target();
+		_exit(0);
+	}
+	call_target();
+	must(waitpid(pid, &status, 0) == pid && !status);
+}
+
+static void writers(void)
+{
+	place = place_of((void *)target);
+	must(!in_child(write_in_pid_namespace));
+	equal(entries("inner"), NR_CALLS, "process_of_the_writers_namespace");
+	remove_all();
+}
+
+/* It is nobody's then, whoever gets the number next. */
+static void process_that_has_ended(void)
+{
+	struct child one = start(), other = start();
+	char scope[64];
+
+	sprintf(scope, "tgid=%d", one.pid);
+	scoped('p', scope, "ended", (void *)target, "");
+	enable("ended");
+	must(!order(&one, 'c'));
+	end(&one);
+	must(!order(&other, 'c'));
+	equal(entries("ended"), NR_CALLS, "process_that_has_ended_was_told_of");
+	check(is_left_alone(&other), "and_nobody_else_is_touched");
+	disable("ended");
+	enable("ended");
+	must(!order(&other, 'c'));
+	equal(entries("ended"), NR_CALLS, "event_of_nobody_can_be_on");
+	remove_all();
+	end(&other);
+}
+
+static void listing(void)
+{
+	struct child one = start();
+	char scope[64], *before, *after;
+
+	sprintf(scope, "tgid=%d", one.pid);
+	scoped('p', scope, "listed", (void *)target, "x=%di");
+	scoped('r', scope, "listed_ret", (void *)target, "x=entry(%di):s32");
+	before = read_file(TRACING "uprobe_events", NULL);
+	must(!write_file(TRACING "uprobe_events", O_TRUNC, before));
+	after = read_file(TRACING "uprobe_events", NULL);
+	check(strstr(before, scope) && !strcmp(before, after), "listing_can_be_written_back");
+	free(before);
+	free(after);
+	remove_all();
+	end(&one);
+}
+
+int main(void)
+{
+	processes();
+	return_of_another();
+	perf_events();
+	writers();
+	process_that_has_ended();
+	listing();
+	return finish();
+}
