@@ -144,12 +144,12 @@ static void move_sites(struct uprobe_space *space, struct uprobe_table *to)
 	}
 }
 
-/* Without memory the lists just get longer. */
+/* A second site in a bucket is rare. Without memory the lists just get longer. */
 static void grow(struct uprobe_space *space)
 {
 	struct uprobe_table *old = space->table, *new;
 
-	if (space->nr_sites <= 1UL << old->bits || old->bits == MAX_BITS)
+	if (2 * space->nr_sites <= 1UL << old->bits || old->bits == MAX_BITS)
 		return;
 	new = alloc_table(old->bits + 1);
 	if (!new)

@@ -310,10 +310,17 @@ struct uprobe_table {
 	struct hlist_head	buckets[];
 };
 
+/*
+ * Sites often stand at equal distances, as callers in generated code do. Multiplied once,
+ * by a number that nobody chose, they may share few buckets; twice they don't.
+ */
 static inline struct hlist_head *uprobe_bucket(struct uprobe_table *table,
 					       unsigned long vaddr)
 {
-	return &table->buckets[vaddr * table->multiplier >>
+	unsigned long hash = vaddr * table->multiplier;
+
+	hash ^= hash >> (BITS_PER_LONG / 2);
+	return &table->buckets[hash * table->multiplier >>
 			       (BITS_PER_LONG - table->bits)];
 }
 
