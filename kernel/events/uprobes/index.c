@@ -4,7 +4,7 @@
  *
  * A hash for hits, read under RCU without a lock, and a tree for questions
  * about ranges. Both change under mmap_lock held for writing. The hash is our
- * own because a look-up in it is a dozen instructions on every hit. It grows by
+ * own because a look-up in it is some fifteen instructions on every hit. It grows by
  * moving the sites from one table to the next, and a reader may miss one that
  * is being moved: in the trap such a hit goes to task context like any other
  * that finds nothing, and there the tree has the last word.
@@ -144,7 +144,7 @@ static void move_sites(struct uprobe_space *space, struct uprobe_table *to)
 	}
 }
 
-/* A second site in a bucket is rare. Without memory the lists just get longer. */
+/* Two buckets for a site, up to MAX_BITS. Without memory the lists just get longer. */
 static void grow(struct uprobe_space *space)
 {
 	struct uprobe_table *old = space->table, *new;
