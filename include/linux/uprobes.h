@@ -121,7 +121,8 @@ enum uprobe_wish {
  *	return and that can be seen; else NULL
  * @pouch: the consumer's own uprobe_consumer::pouch_size bytes in that call,
  *	aligned to 8: of any content until a commit at entry has written them, and
- *	what that has written at return. NULL without a call or without a pouch, and
+ *	what that has written at return. NULL without a call or without a pouch, at
+ *	an entry whose call has no room for it, so that the return is missed, and
  *	at the return of a call whose entry it has only counted.
  * @wish: what the consumer has just said that it wants of the hit;
  *	UPROBE_WISH_NONE if it hasn't been asked

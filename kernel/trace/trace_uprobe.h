@@ -126,14 +126,15 @@ struct trace_uprobe_place {
 /**
  * struct trace_uprobe_scope - whose hits a probe wants
  * @tgid: those of this process
- * @text: as it was typed, without the `@`
  *
  * The number was looked up for the writer, and the process stays the same.
  */
 struct trace_uprobe_scope {
 	struct pid	*tgid;
-	char		text[];
 };
+
+/* What trace_uprobe_print_scope() writes at the most, with the final 0. */
+#define TRACE_UPROBE_SCOPE_TEXT	sizeof("@tgid=-2147483648")
 
 /**
  * struct trace_uprobe_command - one line that makes an event
@@ -397,6 +398,8 @@ void trace_uprobe_free_command(struct trace_uprobe_command *cmd);
 int trace_uprobe_parse_scope(struct trace_uprobe_command *cmd, int column,
 			     size_t len);
 void trace_uprobe_free_scope(struct trace_uprobe_scope *scope);
+void trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
+			      char text[TRACE_UPROBE_SCOPE_TEXT]);
 bool trace_uprobe_scope_has(const struct trace_uprobe_scope *scope,
 			    struct task_struct *task);
 bool trace_uprobe_scope_has_mm(const struct trace_uprobe_scope *scope,

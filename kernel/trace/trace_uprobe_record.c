@@ -259,8 +259,7 @@ static int gather_hit(struct uprobe_consumer *self,
 		wish = wish_for_buffers(tu, core_hit->call) ?:
 		       UPROBE_WISH_TALLY;
 	if (unlikely(wish == UPROBE_WISH_NONE))
-		return tu->scope || wants_mm(self, current->mm) ? -ENOENT :
-								  -ESRCH;
+		return wants_mm(self, current->mm) ? -ENOENT : -ESRCH;
 	if (wish == UPROBE_WISH_TALLY)
 		return 0;
 	if (room < sizeof(*gathered) + TRACE_UPROBE_TAIL)

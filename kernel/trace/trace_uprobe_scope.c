@@ -75,19 +75,17 @@ static int read_all(struct trace_uprobe_scope *scope, char *text, int *column)
 int trace_uprobe_parse_scope(struct trace_uprobe_command *cmd, int column,
 			     size_t len)
 {
-	const char *begin = cmd->argv[0] + column;
 	struct trace_uprobe_scope *scope;
 	char *text;
 	int error;
 
-	scope = kzalloc(struct_size(scope, text, len + 1), GFP_KERNEL);
-	text = kstrndup(begin, len, GFP_KERNEL);
+	scope = kzalloc(sizeof(*scope), GFP_KERNEL);
+	text = kstrndup(cmd->argv[0] + column, len, GFP_KERNEL);
 	if (!scope || !text) {
 		kfree(scope);
 		kfree(text);
 		return -ENOMEM;
 	}
-	memcpy(scope->text, begin, len);
 	cmd->scope = scope;
 	error = read_all(scope, text, &column);
 	kfree(text);
@@ -107,6 +105,30 @@ void trace_uprobe_free_scope(struct trace_uprobe_scope *scope)
 		return;
 	put_pid(scope->tgid);
 	kfree(scope);
+}
+
+/* ---- writing ------------------------------------------------------------ */
+
+/**
+ * trace_uprobe_print_scope - write it as in a command
+ * @scope: the scope, or NULL: nothing to write
+ * @text: where to
+ *
+ * The number is the reader's, in whose PID namespace the process may have none: then
+ * it is 0, as it is when the process has ended, and names nobody.
+ */
+void trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
+			      char text[TRACE_UPROBE_SCOPE_TEXT])
+{
+	pid_t nr = 0;
+
+	text[0] = '\0';
+	if (!scope)
+		return;
+	guard(rcu)();
+	if (pid_task(scope->tgid, PIDTYPE_TGID))
+		nr = pid_vnr(scope->tgid);
+	snprintf(text, TRACE_UPROBE_SCOPE_TEXT, "@tgid=%d", nr);
 }
 
 /* ---- asking ------------------------------------------------------------- */
@@ -130,7 +152,9 @@ bool trace_uprobe_scope_has(const struct trace_uprobe_scope *scope,
  * @scope: of a probe
  * @mm: the address space; only compared
  *
- * Another process may use it as well, such as a child of vfork() and its parent.
+ * Another process may use it as well, such as a child of vfork() and its parent. The
+ * threads of one have the same, or none any more: copy_process() takes CLONE_THREAD
+ * only with CLONE_VM, and exec_mmap() comes after de_thread().
  *
  * Context: any.
  * Return: true if so.
@@ -139,6 +163,7 @@ bool trace_uprobe_scope_has_mm(const struct trace_uprobe_scope *scope,
 			       const struct mm_struct *mm)
 {
 	struct task_struct *process, *t;
+	struct mm_struct *own;
 
 	guard(rcu)();
 	process = pid_task(scope->tgid, PIDTYPE_TGID);
@@ -146,8 +171,9 @@ bool trace_uprobe_scope_has_mm(const struct trace_uprobe_scope *scope,
 		return false;
 	/* the first one may have ended before others */
 	for_each_thread(process, t) {
-		if (READ_ONCE(t->mm) == mm)
-			return true;
+		own = READ_ONCE(t->mm);
+		if (own)
+			return own == mm;
 	}
 	return false;
 }

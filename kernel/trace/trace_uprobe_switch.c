@@ -42,15 +42,17 @@ static char *escaped_path(const struct trace_uprobe *tu)
  */
 static void explain(struct trace_uprobe *tu, const char *why)
 {
+	char scope[TRACE_UPROBE_SCOPE_TEXT];
 	char *path, *line;
 	int column;
 
 	if (trace_uprobe_is_local(tu))
 		return;
+	trace_uprobe_print_scope(tu->scope, scope);
 	path = escaped_path(tu);
-	line = path ? kasprintf(GFP_KERNEL, "%c:%s/%s %s:0x%lx",
+	line = path ? kasprintf(GFP_KERNEL, "%c%s:%s/%s %s:0x%lx",
 				tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p',
-				trace_probe_group_name(&tu->tp),
+				scope, trace_probe_group_name(&tu->tp),
 				trace_probe_name(&tu->tp), path, tu->offset) :
 		      NULL;
 	kfree(path);

@@ -240,15 +240,17 @@ static int see_to_return(struct uprobe_site *entry, struct pt_regs *regs,
 }
 
 /*
- * What lies in the pool gives way. One call may be as large as it likes. Return: false if
- * those that are open have too much.
+ * What lies in the pool gives way, but for a last call without pouches: that one can
+ * still be used. One call may be as large as it likes. Return: false if those that are
+ * open have too much.
  */
 static bool make_room(struct uprobe_thread *ut, unsigned int room)
 {
 	const u64 limit = UPROBE_POUCHES * READ_ONCE(uprobe_max_depth);
 	struct open_call *call;
 
-	while (room && ut->pouches + room > limit && (call = ut->pool)) {
+	while (room && ut->pouches + room > limit && (call = ut->pool) &&
+	       (call->room || call->next)) {
 		ut->pool = call->next;
 		ut->pouches -= call->room;
 		kfree(call);
@@ -258,10 +260,11 @@ static bool make_room(struct uprobe_thread *ut, unsigned int room)
 
 /*
  * The first call of the pool has room for what the next one who needs it wants. One
- * that is too small makes way for another.
+ * that is too small makes way for another; unless the thread has too much open: then
+ * only those who keep nothing get the call.
  */
 static int fill_pool(struct uprobe_thread *ut, const struct uprobe *uprobe,
-		     bool may_wait)
+		     struct uprobe_opening *opening, bool may_wait)
 {
 	unsigned int room = READ_ONCE(uprobe->pouch_size);
 	struct open_call *call;
@@ -270,8 +273,12 @@ static int fill_pool(struct uprobe_thread *ut, const struct uprobe *uprobe,
 		return 0;
 	if (!may_wait)
 		return -EAGAIN;
-	if (!make_room(ut, room))
-		return -ENOMEM;
+	if (!make_room(ut, room)) {
+		opening->cramped = true;
+		if (ut->pool)
+			return 0;
+		room = 0;
+	}
 	call = kzalloc(struct_size(call, pouches, room / sizeof(u64)),
 		       GFP_KERNEL_ACCOUNT);
 	if (!call)
@@ -313,7 +320,8 @@ prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
 	if (err)
 		return err;
 	opening->missed = UPROBE_MISSED_MEMORY;
-	err = fill_pool(ut, uprobe, may_wait);
+	opening->cramped = false;
+	err = fill_pool(ut, uprobe, opening, may_wait);
 	if (!err)
 		opening->missed = -1;
 	return err;

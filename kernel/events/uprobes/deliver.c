@@ -286,10 +286,33 @@ static bool wants_return(struct uprobe_consumer *uc)
 	       (uc->gather || uc->commit || wants_mm(uc));
 }
 
+/* The call was prepared before the epoch was read: is it still what is wanted? */
+static int settle_opening(struct arrival *a)
+{
+	struct uprobe_opening *opening = &a->opening;
+
+	if (opening->missed >= 0)
+		return 0;
+	if (!opening->diverted && !opening->divert &&
+	    !uprobe_returns_are_seen(a->site, opening->ret_addr)) {
+		if (a->attempt != ATTEMPT_LAST)
+			return -ENOBUFS;
+		opening->missed = UPROBE_MISSED_NO_SITE;
+		return 0;
+	}
+	if (a->ut->pool->room >= READ_ONCE(a->entry->pouch_size))
+		return 0;
+	if (!opening->cramped && a->attempt != ATTEMPT_LAST)
+		return -ENOBUFS;
+	opening->lost = opening->keepers;
+	if (opening->lost == opening->takers)
+		opening->missed = UPROBE_MISSED_MEMORY;
+	return 0;
+}
+
 static int gather_entry(struct arrival *a)
 {
 	struct uprobe_consumer *uc;
-	bool room;
 	int err;
 
 	if (!a->entry)
@@ -311,6 +334,8 @@ static int gather_entry(struct arrival *a)
 			return err;
 		if (wants_return(uc)) {
 			a->opening.takers |= BIT_ULL(uc->bit);
+			if (uc->pouch_size)
+				a->opening.keepers |= BIT_ULL(uc->bit);
 			a->opening.timed |= uc->timed;
 		}
 	}
@@ -320,17 +345,7 @@ static int gather_entry(struct arrival *a)
 		return uprobe_calls_prepare_now(a->ut, a->entry, a->site,
 						a->hit.regs, a->returned,
 						&a->opening);
-	/* this has been done before the epoch was read: is it still so? */
-	if (a->opening.missed >= 0)
-		return 0;
-	room = a->ut->pool->room >= READ_ONCE(a->entry->pouch_size);
-	if (room && (a->opening.diverted || a->opening.divert ||
-		     uprobe_returns_are_seen(a->site, a->opening.ret_addr)))
-		return 0;
-	if (a->attempt != ATTEMPT_LAST)
-		return -ENOBUFS;
-	a->opening.missed = room ? UPROBE_MISSED_NO_SITE : UPROBE_MISSED_MEMORY;
-	return 0;
+	return settle_opening(a);
 }
 
 /* ---- commit ------------------------------------------------------------- */
@@ -348,6 +363,7 @@ static void enter_call(struct arrival *a)
 static void settle_call(struct arrival *a)
 {
 	u64 takers = a->opening.takers & ~a->declined;
+	u64 lost = takers & a->opening.lost;
 	struct open_call *call = a->opened;
 
 	if (!call) {
@@ -356,9 +372,12 @@ static void settle_call(struct arrival *a)
 					  a->opening.missed);
 		return;
 	}
+	if (unlikely(lost))
+		uprobe_count_call(a->entry, a->epoch, lost,
+				  UPROBE_MISSED_MEMORY);
 	/* perhaps nobody wants its return any more */
-	call->takers = takers;
-	if (takers)
+	call->takers = takers & ~lost;
+	if (call->takers)
 		return;
 	a->ut->nr_timed -= call->timed;
 	uprobe_call_undo(a->ut, call);
@@ -401,7 +420,8 @@ static int deliver(struct arrival *a)
 	/* to be read before the consumers are */
 	a->epoch = uprobe_epoch();
 	a->nr = a->used = a->asked = a->kept = 0;
-	a->opening.takers = a->declined = 0;
+	a->opening.takers = a->opening.keepers = a->opening.lost = 0;
+	a->declined = 0;
 	a->opened = NULL;
 	a->opening.timed = false;
 	/* a site that is both has its return role first: the call is over */

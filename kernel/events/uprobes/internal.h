@@ -93,7 +93,7 @@
  *	bit with nobody. As @sole.
  * @returners: uprobe_consumer::bit of those that want returns. As @sole.
  * @timed: some of these want to know how long calls take. As @sole.
- * @pouch_size: bytes of pouches that a call has room for; only grows. As @sole.
+ * @pouch_size: bytes of pouches that a call has room for. As @sole.
  * @sites_lock: guards @sites and @walk
  * @sites: of struct uprobe_site, where this uprobe is installed
  * @walk: number of the last walk over @sites
@@ -470,7 +470,10 @@ struct open_call {
  * @divert: it shall lead there
  * @missed: why no call can be opened: enum uprobe_event_count, or -1
  * @timed: some consumer wants to know how long the call takes
+ * @cramped: what it would keep is more than the thread may have
  * @takers: uprobe_consumer::bit of those that want the return
+ * @keepers: of those of them that have a pouch
+ * @lost: of those that miss the return, since the call has no room for pouches
  */
 struct uprobe_opening {
 	unsigned long		sp;
@@ -479,7 +482,10 @@ struct uprobe_opening {
 	bool			divert;
 	int			missed;
 	bool			timed;
+	bool			cramped;
 	u64			takers;
+	u64			keepers;
+	u64			lost;
 };
 
 /**

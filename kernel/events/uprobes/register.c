@@ -92,6 +92,19 @@ again:
 	}
 }
 
+/* Calls that are opened from now on have no room for who has left. */
+static void take_pouch_away(struct uprobe *uprobe)
+{
+	struct uprobe_consumer *uc;
+	unsigned int size = 0;
+
+	list_for_each_entry(uc, &uprobe->consumers, cons_node) {
+		if (uc->pouch_size)
+			size = max(size, pouch_end(uc));
+	}
+	WRITE_ONCE(uprobe->pouch_size, size);
+}
+
 /*
  * Calls that are open have no room for it, but it doesn't see them. A hit that has
  * read its epoch sees the new size.
@@ -828,6 +841,7 @@ void uprobe_unregister_nosync(struct uprobe *uprobe, struct uprobe_consumer *uc)
 	mutex_lock(&uprobe->lock);
 	list_del_rcu(&uc->cons_node);
 	uprobe->bits &= ~BIT_ULL(uc->bit);
+	take_pouch_away(uprobe);
 	sum_up(uprobe);
 	recheck_everywhere(uprobe);
 	count_general(uprobe, uc, false);

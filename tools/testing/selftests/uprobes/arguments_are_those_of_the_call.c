@@ -127,7 +127,7 @@ static void arguments_are_recorded(void)
 {
 	const char *line;
 
-	define('p', "eight", eight, EIGHT "s=+0($arg2):string");
+	define('p', "eight", eight, EIGHT "s=+0($arg2):string w=$stack1");
 	define('r', "eight_ret", eight, EIGHT "s=entry(+0($arg2)):string now=+0($arg2):string "
 	       "n=entry($arg2):u8 third=entry(+2($arg2)):u8 who=entry($comm) text=entry(\\\"constant\") v=$retval:u32");
 	enable_all();
@@ -139,6 +139,7 @@ static void arguments_are_recorded(void)
 	must(line);
 	check(has_arguments(line), "entry_has_the_arguments");
 	check(field_is(line, "s", "\"as it was\""), "entry_has_the_string");
+	equal(number_in(line, "w"), sizeof(long) == 8 ? 77 : 11, "entry_has_one_word_of_the_stack");
 	line = next_record(trace, "eight_ret");
 	must(line);
 	check(has_arguments(line), "return_has_the_arguments_of_the_entry");

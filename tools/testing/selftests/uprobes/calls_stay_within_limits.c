@@ -2,8 +2,8 @@
 /*
  * What if a program exceeds the limits that the administrator has set?
  *
- * Calls that are too deep and callers that are too many are missed, by the right cause and to the last one; the
- * program computes the same; and with the limit raised again everything is seen.
+ * Calls that are too deep, callers that are too many and calls of which too much is kept are missed, by the right
+ * cause and to the last one; the program computes the same; and with the limit raised again everything is seen.
  *
  * Seen to fail on stock, which has no such limits.
  */
@@ -61,6 +61,65 @@ static void counts_are(const char *event, unsigned int entries, const char *caus
 	      count(event, "returns") == entries - missed, "%s", name);
 }
 
+#define KEEPS_8		"a=entry(+0($stack)):u64[1]"
+#define KEEPS_512	"a=entry(+0($stack)):u64[64]"
+
+/*
+ * Ten calls may keep 2,560 bytes. Whoever keeps nothing sees calls that have too much for others; and so does whoever
+ * keeps little, once the other one has left.
+ */
+static void what_is_kept_is_limited(void)
+{
+	define('r', "plain", (const void *)deep, "");
+	define('r', "little", (const void *)deep, KEEPS_8);
+	define('r', "much", (const void *)deep, KEEPS_512);
+	enable("little");
+	enable("much");
+	enable("plain");
+	must(!set_limit(DEPTH_LIMIT, "10"));
+	equal(deep(8), 9, "what_keeps_much_computes_the_same");
+	counts_are("much", 9, "memory", 5, "what_keeps_too_much_is_missed");
+	counts_are("little", 9, "memory", 5, "so_is_what_lies_beside_it");
+	counts_are("plain", 9, "memory", 0, "who_keeps_nothing_misses_nothing");
+	equal(deep(2), 3, "few_calls_compute_the_same");
+	counts_are("much", 12, "memory", 5, "few_calls_keep_what_they_want");
+	disable("much");
+	equal(deep(8), 9, "what_keeps_little_computes_the_same");
+	counts_are("little", 21, "memory", 5, "calls_have_no_room_for_who_has_left");
+	counts_are("plain", 21, "memory", 0, "who_keeps_nothing_goes_on");
+	enable("much");
+	must(!set_limit(DEPTH_LIMIT, "65536"));
+	equal(deep(200), 201, "raised_limit_of_what_is_kept_computes_the_same");
+	counts_are("much", 213, "memory", 5, "raised_limit_keeps_everything");
+	counts_are("little", 222, "memory", 5, "beside_each_other");
+	remove_all();
+}
+
+/* Six arrays of 496 bytes make 2,976; a place has 32,512. */
+static void events_of_a_place_keep_so_much(void)
+{
+	char args[512] = "", event[16], *log;
+	int i, err = 0;
+
+	for (i = 0; i < 6; i++)
+		sprintf(args + strlen(args), "a%d=entry(+0($stack)):u64[62] ", i);
+	for (i = 0; i < 11; i++) {
+		sprintf(event, "keeper%d", i);
+		define('r', event, (const void *)called, args);
+		err = try_enable(event);
+		if (err)
+			break;
+	}
+	note("event %d: %s", i, strerror(err));
+	check(i == 10 && err == ENOSPC, "eleventh_event_finds_no_room");
+	log = read_file(TRACING "error_log", NULL);
+	check(log && strstr(log, "Too many events keep something of the entry here"), "and_error_log_says_so");
+	free(log);
+	equal(called(1), 2, "ten_that_keep_much_compute_the_same");
+	equal(count("keeper9", "returns"), 1, "the_tenth_is_told");
+	remove_all();
+}
+
 static void defaults_hold_no_program_up(void)
 {
 	char *depth = read_file(DEPTH_LIMIT, NULL), *sites = read_file(SITES_LIMIT, NULL);
@@ -115,5 +174,7 @@ int main(void)
 	defaults_hold_no_program_up();
 	depth_is_limited();
 	callers_are_limited();
+	what_is_kept_is_limited();
+	events_of_a_place_keep_so_much();
 	return finish();
 }

@@ -31,6 +31,11 @@ struct child {
 	int orders, answers;
 };
 
+/* In the child: where it is told, and where it answers. */
+static int orders_in, answers_out;
+
+static void serve(void);
+
 static void *call_in_thread(void *unused)
 {
 	call_target();
@@ -61,6 +66,70 @@ static int in_fork(void)
 	return status;
 }
 
+/* The child has the memory of its parent. */
+static int in_vfork(void)
+{
+	int status = -1;
+	pid_t pid = vfork();
+
+	if (!pid) {
+		call_target();
+		_exit(0);
+	}
+	must(pid > 0 && waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+static void *exec_self(void *unused)
+{
+	char orders[16], answers[16];
+
+	sprintf(orders, "%d", orders_in);
+	sprintf(answers, "%d", answers_out);
+	execl("/proc/self/exe", "events_keep_to_their_scope", orders, answers, NULL);
+	return unused;
+}
+
+/* Who was the leader is gone; the program answers that comes. */
+static int exec_in_thread(void)
+{
+	pthread_t thread;
+
+	must(!pthread_create(&thread, NULL, exec_self, NULL) && !pthread_join(thread, NULL));
+	return -1;
+}
+
+static char own_state(void)
+{
+	char state, *text = read_file("/proc/self/stat", NULL);
+
+	must(text && sscanf(strrchr(text, ')'), ") %c", &state) == 1);
+	free(text);
+	return state;
+}
+
+static void answer(int with)
+{
+	must(write(answers_out, &with, sizeof(with)) == sizeof(with));
+}
+
+static void *serve_on(void *unused)
+{
+	while (own_state() != 'Z')
+		usleep(1000);
+	answer(0);
+	serve();
+	return unused;
+}
+
+static int without_leader(void)
+{
+	pthread_t thread;
+
+	must(!pthread_create(&thread, NULL, serve_on, NULL));
+	pthread_exit(NULL);
+}
+
 static int obey(char order)
 {
 	switch (order) {
@@ -71,28 +140,40 @@ static int obey(char order)
 		return in_thread();
 	case 'f':
 		return in_fork();
+	case 'v':
+		return in_vfork();
+	case 'x':
+		return exec_in_thread();
+	case 'l':
+		return without_leader();
 	case 'e':
 		_exit(0);
 	}
 	return -1;
 }
 
+static void serve(void)
+{
+	char order;
+
+	while (read(orders_in, &order, 1) == 1)
+		answer(obey(order));
+	_exit(0);
+}
+
 static struct child start(void)
 {
-	int orders[2], answers[2], answer;
+	int orders[2], answers[2];
 	struct child child;
-	char order;
 
 	must(!pipe(orders) && !pipe(answers));
 	fflush(stdout);
 	child.pid = fork();
 	must(child.pid >= 0);
 	if (!child.pid) {
-		while (read(orders[0], &order, 1) == 1) {
-			answer = obey(order);
-			must(write(answers[1], &answer, sizeof(answer)) == sizeof(answer));
-		}
-		_exit(0);
+		orders_in = orders[0];
+		answers_out = answers[1];
+		serve();
 	}
 	close(orders[0]);
 	close(answers[1]);
@@ -164,6 +245,58 @@ static void processes(void)
 	end(&other);
 }
 
+/* ---- who it is in the end ------------------------------------------------ */
+
+static void program_of_a_thread(void)
+{
+	struct child one = start();
+	char scope[64];
+
+	sprintf(scope, "tgid=%d", one.pid);
+	scoped('r', scope, "changed", (void *)target, "x=entry(%di)");
+	enable_all();
+	must(!order(&one, 'c') && !order(&one, 'x') && !order(&one, 'c'));
+	equal(count("changed", "returns"), 2 * NR_CALLS, "program_that_a_thread_has_started_is_told_of");
+	check(is_balanced("changed"), "its_calls_are_balanced_too");
+	end(&one);
+	remove_all();
+}
+
+static void process_without_a_leader(void)
+{
+	struct child one = start();
+	char scope[64];
+
+	sprintf(scope, "tgid=%d", one.pid);
+	scoped('p', scope, "headless", (void *)target, "");
+	must(!order(&one, 'l'));
+	enable("headless");
+	must(!order(&one, 'c'));
+	equal(entries("headless"), NR_CALLS, "process_whose_leader_has_ended_is_told_of");
+	end(&one);
+	remove_all();
+}
+
+static void child_with_the_memory(void)
+{
+	struct child one = start();
+	char scope[64];
+
+	sprintf(scope, "tgid=%d", one.pid);
+	scoped('p', scope, "parent", (void *)target, "");
+	scoped('r', scope, "parent_ret", (void *)target, "");
+	enable_all();
+	must(!order(&one, 'v'));
+	equal(entries("parent") + entries("parent_ret"), 0, "child_with_the_memory_of_its_parent_is_not_told_of");
+	must(!order(&one, 'c'));
+	equal(count("parent_ret", "returns"), NR_CALLS, "its_parent_goes_on");
+	check(is_balanced("parent_ret"), "parent_is_balanced");
+	end(&one);
+	remove_all();
+}
+
+/* ---- who listens --------------------------------------------------------- */
+
 /* Nobody waits for the return: the entry opens no call. */
 static void return_of_another(void)
 {
@@ -189,14 +322,14 @@ static void return_of_another(void)
 	end(&other);
 }
 
-static int open_perf(const char *event, int cpu)
+static int open_perf(const char *event, int pid, int cpu)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = event_id(event),
 	};
 	int fd;
 
-	fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	fd = syscall(SYS_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	must(fd >= 0);
 	return fd;
 }
@@ -205,13 +338,15 @@ static void perf_events(void)
 {
 	struct child one = start(), other = start();
 	unsigned long hits, sum = 0;
-	int fds[2], cpu;
+	int fds[2], cpu, of_one, of_other;
 	char scope[64];
 
 	sprintf(scope, "tgid=%d", one.pid);
 	scoped('r', scope, "perf", (void *)target, "x=entry(%di)");
 	for (cpu = 0; cpu < 2; cpu++)
-		fds[cpu] = open_perf("perf", cpu);
+		fds[cpu] = open_perf("perf", -1, cpu);
+	of_one = open_perf("perf", one.pid, -1);
+	of_other = open_perf("perf", other.pid, -1);
 	must(!order(&one, 'c') && !order(&other, 'c'));
 	for (cpu = 0; cpu < 2; cpu++) {
 		must(read(fds[cpu], &hits, sizeof(hits)) == sizeof(hits));
@@ -220,12 +355,31 @@ static void perf_events(void)
 	}
 	equal(sum, NR_CALLS, "perf_counts_those_in_scope");
 	check(is_left_alone(&other), "perf_leaves_others_alone");
+	must(!order(&one, 'c') && !order(&other, 'c'));
+	must(read(of_one, &hits, sizeof(hits)) == sizeof(hits));
+	equal(hits, 2 * NR_CALLS, "perf_of_the_process_counts");
+	must(read(of_other, &hits, sizeof(hits)) == sizeof(hits));
+	equal(hits, 0, "perf_of_another_counts_nothing");
+	check(is_left_alone(&other), "perf_of_another_leaves_it_alone");
+	close(of_one);
+	close(of_other);
 	remove_all();
 	end(&one);
 	end(&other);
 }
 
-/* ---- who writes ---------------------------------------------------------- */
+/* ---- who writes, and who reads ------------------------------------------- */
+
+static bool is_listed(const char *begin)
+{
+	char *text = read_file(TRACING "uprobe_events", NULL);
+	bool is;
+
+	must(text);
+	is = strstr(text, begin);
+	free(text);
+	return is;
+}
 
 static struct place place;
 
@@ -242,7 +396,7 @@ static void write_in_pid_namespace(void)
 		must(!command("p@tgid=1:t/inner %s:0x%lx", place.path, place.offset));
 		enable("inner");
 		call_target();
-		_exit(0);
+		_exit(!is_listed("p@tgid=1:t/inner "));
 	}
 	call_target();
 	must(waitpid(pid, &status, 0) == pid && !status);
@@ -251,7 +405,7 @@ static void write_in_pid_namespace(void)
 static void writers(void)
 {
 	place = place_of((void *)target);
-	must(!in_child(write_in_pid_namespace));
+	check(!in_child(write_in_pid_namespace), "listed_with_the_readers_number");
 	equal(entries("inner"), NR_CALLS, "process_of_the_writers_namespace");
 	remove_all();
 }
@@ -270,6 +424,7 @@ static void process_that_has_ended(void)
 	must(!order(&other, 'c'));
 	equal(entries("ended"), NR_CALLS, "process_that_has_ended_was_told_of");
 	check(is_left_alone(&other), "and_nobody_else_is_touched");
+	check(is_listed("p@tgid=0:t/ended "), "and_it_is_listed_as_nobody_s");
 	disable("ended");
 	enable("ended");
 	must(!order(&other, 'c'));
@@ -296,9 +451,18 @@ static void listing(void)
 	end(&one);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc == 3) {
+		orders_in = atoi(argv[1]);
+		answers_out = atoi(argv[2]);
+		answer(0);
+		serve();
+	}
 	processes();
+	program_of_a_thread();
+	process_without_a_leader();
+	child_with_the_memory();
 	return_of_another();
 	perf_events();
 	writers();

@@ -107,6 +107,11 @@ struct pid *find_vpid(int nr)
 	return nr == 1 ? &process : NULL;
 }
 
+pid_t pid_vnr(struct pid *pid)
+{
+	return pid == &process;
+}
+
 struct task_struct *pid_task(struct pid *pid, enum pid_type type)
 {
 	return pid ? &task : NULL;
