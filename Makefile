@@ -31,7 +31,7 @@ demo: kernel perf ## a tour on the real libc, in a virtual machine
 shell: kernel perf ## an interactive shell in a virtual machine with our kernel
 	@ci/vm --terminal --timeout 0 -- bash -i
 
-test: stock kernel debug perf ## all tests: without a virtual machine, then on ours, then on debug
+test: stock kernel debug perf ## all tests: without a virtual machine, on ours and stock; beside them on debug
 	@ci/run
 
 soak: kernel ## ten million calls that end in every way, in a virtual machine
