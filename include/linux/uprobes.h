@@ -17,6 +17,7 @@
 #include <linux/types.h>
 #include <linux/uprobes_types.h>
 
+struct cred;
 struct inode;
 struct mm_struct;
 struct notifier_block;
@@ -257,6 +258,8 @@ unsigned long uprobe_pending(struct uprobe *uprobe, struct uprobe_consumer *uc);
 unsigned int uprobe_call_depth(const struct uprobe_call *call);
 int uprobe_target_get(struct task_struct *task);
 void uprobe_target_put(struct task_struct *task);
+void uprobe_scope_get(void);
+void uprobe_scope_put(void);
 int uprobe_read_user(void *to, const void __user *from, size_t len);
 long uprobe_read_user_string(char *to, const char __user *from, long len);
 
@@ -271,6 +274,8 @@ int uprobe_moved(struct vm_area_struct *vma, unsigned long from,
 		 unsigned long to, unsigned long len);
 int uprobe_dup_mmap(struct mm_struct *oldmm, struct mm_struct *newmm);
 void uprobe_copy_process(struct task_struct *t, unsigned long flags);
+void uprobe_credentials_changed(const struct cred *old);
+void uprobe_cgroup_changed(struct task_struct *task);
 void uprobe_free_utask(struct task_struct *t);
 void uprobe_clear_state(struct mm_struct *mm);
 void uprobe_peek(struct vm_area_struct *vma, unsigned long addr, void *buf,
@@ -368,6 +373,8 @@ static inline int uprobe_dup_mmap(struct mm_struct *oldmm,
 				  struct mm_struct *newmm) { return 0; }
 static inline void uprobe_copy_process(struct task_struct *t,
 				       unsigned long flags) { }
+static inline void uprobe_credentials_changed(const struct cred *old) { }
+static inline void uprobe_cgroup_changed(struct task_struct *task) { }
 static inline void uprobe_free_utask(struct task_struct *t) { }
 static inline void uprobe_clear_state(struct mm_struct *mm) { }
 static inline void uprobe_peek(struct vm_area_struct *vma, unsigned long addr,

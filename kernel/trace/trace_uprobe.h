@@ -100,6 +100,8 @@ enum trace_uprobe_error {
 	TRACE_UPROBE_ERR_SCOPE_KEY,
 	TRACE_UPROBE_ERR_SCOPE_TWICE,
 	TRACE_UPROBE_ERR_SCOPE_TGID,
+	TRACE_UPROBE_ERR_SCOPE_UID,
+	TRACE_UPROBE_ERR_SCOPE_CGROUP,
 	TRACE_UPROBE_ERR_END,
 };
 
@@ -124,17 +126,20 @@ struct trace_uprobe_place {
 };
 
 /**
- * struct trace_uprobe_scope - whose hits a probe wants
- * @tgid: those of this process
+ * struct trace_uprobe_scope - whose hits a probe wants: of who meets all of it
+ * @tgid: this process; or NULL
+ * @uid: tasks of this real user; or INVALID_UID
+ * @cgroup: tasks in this cgroup of version 2, or below it; or NULL
+ * @path: of @cgroup, as it was typed; owned
  *
- * The number was looked up for the writer, and the process stays the same.
+ * Numbers and names were looked up for the writer, and stand for the same ever after.
  */
 struct trace_uprobe_scope {
 	struct pid	*tgid;
+	kuid_t		uid;
+	struct cgroup	*cgroup;
+	char		*path;
 };
-
-/* What trace_uprobe_print_scope() writes at the most, with the final 0. */
-#define TRACE_UPROBE_SCOPE_TEXT	sizeof("@tgid=-2147483648")
 
 /**
  * struct trace_uprobe_command - one line that makes an event
@@ -392,14 +397,17 @@ void trace_uprobe_complain_line(const char *line, int column, int error);
 void trace_uprobe_complain_place(const char *line, int column,
 				 const char *why);
 
+void trace_uprobe_unescape(char *text);
 void trace_uprobe_free_command(struct trace_uprobe_command *cmd);
 
 /* trace_uprobe_scope.c */
 int trace_uprobe_parse_scope(struct trace_uprobe_command *cmd, int column,
 			     size_t len);
 void trace_uprobe_free_scope(struct trace_uprobe_scope *scope);
-void trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
-			      char text[TRACE_UPROBE_SCOPE_TEXT]);
+size_t trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
+				char *text, size_t size);
+bool trace_uprobe_scope_changes(const struct trace_uprobe_scope *scope);
+bool trace_uprobe_scope_is_near(const struct trace_uprobe_scope *scope);
 bool trace_uprobe_scope_has(const struct trace_uprobe_scope *scope,
 			    struct task_struct *task);
 bool trace_uprobe_scope_has_mm(const struct trace_uprobe_scope *scope,

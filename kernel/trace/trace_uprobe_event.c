@@ -489,13 +489,16 @@ int trace_uprobe_command_line(const char *line)
  */
 void trace_uprobe_show(struct seq_file *m, struct trace_uprobe *tu)
 {
-	char scope[TRACE_UPROBE_SCOPE_TEXT];
 	const struct probe_arg *arg;
+	size_t len, size;
+	char *scope;
 
-	trace_uprobe_print_scope(tu->scope, scope);
-	seq_printf(m, "%c%s:%s/%s ",
-		   tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p', scope,
-		   trace_probe_group_name(&tu->tp), trace_probe_name(&tu->tp));
+	seq_putc(m, tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p');
+	size = seq_get_buf(m, &scope);
+	len = trace_uprobe_print_scope(tu->scope, scope, size);
+	seq_commit(m, len < size ? len : -1);
+	seq_printf(m, ":%s/%s ", trace_probe_group_name(&tu->tp),
+		   trace_probe_name(&tu->tp));
 	seq_escape(m, tu->name->text, TRACE_UPROBE_ESCAPED);
 	seq_printf(m, ":0x%0*lx", 2 * (int)sizeof(long), tu->offset);
 	if (tu->ref_ctr_offset)

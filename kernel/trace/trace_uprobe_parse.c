@@ -35,9 +35,11 @@ static const char *own_texts[] = {
 	OWN(BUSY)	= "The event is in use",
 	OWN(NUL)	= "A command is text without NUL characters",
 	OWN(LINE_TOO_LONG) = "The line is too long",
-	OWN(SCOPE_KEY)	= "Behind '@' goes tgid=N",
+	OWN(SCOPE_KEY)	= "Behind '@' goes tgid=N, uid=N or cgroup=/PATH, with commas between",
 	OWN(SCOPE_TWICE) = "This is there twice",
 	OWN(SCOPE_TGID)	= "There is no such process",
+	OWN(SCOPE_UID)	= "There can be no such user",
+	OWN(SCOPE_CGROUP) = "There is no such cgroup: it begins with '/', and is one of version 2",
 };
 
 static_assert(ARRAY_SIZE(own_texts) ==
@@ -201,8 +203,11 @@ static int parse_tail(struct trace_uprobe_place *place, char *tail)
 	return ret;
 }
 
-/* `\040` and the like, but for `\000`; other characters stand for themselves. */
-static void unescape(char *text)
+/**
+ * trace_uprobe_unescape - put characters where their numbers are
+ * @text: `\040` and the like, but for `\000`; other characters stand for themselves
+ */
+void trace_uprobe_unescape(char *text)
 {
 	char *to = text;
 	u8 c;
@@ -257,7 +262,7 @@ int trace_uprobe_parse_place(const char *text,
 	*tail++ = '\0';
 	ret = parse_tail(place, tail);
 	/* last of all, for the columns are those of the text */
-	unescape(place->filename);
+	trace_uprobe_unescape(place->filename);
 	return ret;
 }
 

@@ -259,7 +259,8 @@ static int gather_hit(struct uprobe_consumer *self,
 		wish = wish_for_buffers(tu, core_hit->call) ?:
 		       UPROBE_WISH_TALLY;
 	if (unlikely(wish == UPROBE_WISH_NONE))
-		return wants_mm(self, current->mm) ? -ENOENT : -ESRCH;
+		return !trace_uprobe_scope_is_near(tu->scope) ||
+		       wants_mm(self, current->mm) ? -ENOENT : -ESRCH;
 	if (wish == UPROBE_WISH_TALLY)
 		return 0;
 	if (room < sizeof(*gathered) + TRACE_UPROBE_TAIL)
@@ -353,7 +354,7 @@ void trace_uprobe_set_saving(struct trace_uprobe *tu)
 
 /* ---- probes with a scope -------------------------------------------------- */
 
-/* Whoever was in scope at the entry has his return told. */
+/* Whoever was in scope at the entry has his return told, whatever he is by then. */
 static enum uprobe_wish wish_in_scope(struct uprobe_consumer *self,
 				      const struct uprobe_call *call)
 {

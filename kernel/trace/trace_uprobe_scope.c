@@ -2,20 +2,27 @@
 /*
  * Whose hits does a probe want?
  *
- *	p@tgid=N[:[GRP/]EVENT] ...
+ *	p@tgid=N,uid=N,cgroup=PATH[:[GRP/]EVENT] ...
  *
  * trace_uprobe_parse.c hands the first word of a command over. What is asked
  * later comes from trace_uprobe_record.c: of an address space, when a
  * breakpoint might be made or removed there, and of the current task on a hit.
- * So whoever is out of scope has his text left as it is.
+ * So whoever is out of scope has his text left as it is. When a task changes its
+ * user or cgroup, the core asks again (uprobe_scope_get()).
  */
+#include <linux/cgroup.h>
+#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/user_namespace.h>
 
 #include "trace_uprobe.h"
+
+/* With so many users of its memory a task isn't gone through on a hit. */
+#define MAX_NEAR	16
 
 /* ---- reading ------------------------------------------------------------ */
 
@@ -38,16 +45,89 @@ static int read_tgid(struct trace_uprobe_scope *scope, const char *value)
 	return 0;
 }
 
-/* Return: 0, or enum trace_uprobe_error and @column is where it is. */
-static int read_one(struct trace_uprobe_scope *scope, const char *text,
-		    int *column)
+/* A user of the writer's user namespace. */
+static int read_uid(struct trace_uprobe_scope *scope, const char *value)
 {
-	size_t len = str_has_prefix(text, "tgid=");
+	uid_t nr;
 
-	if (!len)
+	if (uid_valid(scope->uid))
+		return TRACE_UPROBE_ERR_SCOPE_TWICE;
+	if (kstrtouint(value, 10, &nr))
+		return TRACE_UPROBE_ERR_SCOPE_UID;
+	scope->uid = make_kuid(current_user_ns(), nr);
+	return uid_valid(scope->uid) ? 0 : TRACE_UPROBE_ERR_SCOPE_UID;
+}
+
+#ifdef CONFIG_CGROUPS
+static struct cgroup *find_cgroup(const char *path)
+{
+	return path[0] == '/' ? cgroup_get_from_path(path) : ERR_PTR(-EINVAL);
+}
+
+static void put_cgroup(struct cgroup *cgroup)
+{
+	if (cgroup)
+		cgroup_put(cgroup);
+}
+
+/* Under RCU. */
+static bool is_in_cgroup(struct task_struct *task, struct cgroup *cgroup)
+{
+	return task_under_cgroup_hierarchy(task, cgroup);
+}
+#else
+static struct cgroup *find_cgroup(const char *path)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static void put_cgroup(struct cgroup *cgroup) { }
+
+static bool is_in_cgroup(struct task_struct *task, struct cgroup *cgroup)
+{
+	return false;
+}
+#endif
+
+/* Below the root of the writer's cgroup namespace. */
+static int read_cgroup(struct trace_uprobe_scope *scope, char *value)
+{
+	struct cgroup *cgroup;
+
+	if (scope->cgroup)
+		return TRACE_UPROBE_ERR_SCOPE_TWICE;
+	scope->path = kstrdup(value, GFP_KERNEL);
+	if (!scope->path)
+		return -ENOMEM;
+	trace_uprobe_unescape(value);
+	cgroup = find_cgroup(value);
+	if (IS_ERR(cgroup))
+		return TRACE_UPROBE_ERR_SCOPE_CGROUP;
+	scope->cgroup = cgroup;
+	return 0;
+}
+
+/* Return: 0, -ENOMEM, or enum trace_uprobe_error and @column is where it is. */
+static int read_one(struct trace_uprobe_scope *scope, char *text, int *column)
+{
+	char *value = strchr(text, '=');
+
+	if (!value)
 		return TRACE_UPROBE_ERR_SCOPE_KEY;
-	*column += len;
-	return read_tgid(scope, text + len);
+	*value++ = '\0';
+	if (!strcmp(text, "tgid")) {
+		*column += value - text;
+		return read_tgid(scope, value);
+	}
+	if (!strcmp(text, "uid")) {
+		*column += value - text;
+		return read_uid(scope, value);
+	}
+	if (!strcmp(text, "cgroup")) {
+		*column += value - text;
+		return read_cgroup(scope, value);
+	}
+	return TRACE_UPROBE_ERR_SCOPE_KEY;
 }
 
 static int read_all(struct trace_uprobe_scope *scope, char *text, int *column)
@@ -86,13 +166,15 @@ int trace_uprobe_parse_scope(struct trace_uprobe_command *cmd, int column,
 		kfree(text);
 		return -ENOMEM;
 	}
+	scope->uid = INVALID_UID;
 	cmd->scope = scope;
 	error = read_all(scope, text, &column);
 	kfree(text);
-	if (!error)
-		return 0;
+	if (error <= 0)
+		return error;
 	trace_uprobe_complain(cmd, 0, column, error);
-	return error == TRACE_UPROBE_ERR_SCOPE_TGID ? -ESRCH : -EINVAL;
+	return error == TRACE_UPROBE_ERR_SCOPE_TGID ? -ESRCH :
+	       error == TRACE_UPROBE_ERR_SCOPE_CGROUP ? -ENOENT : -EINVAL;
 }
 
 /**
@@ -104,39 +186,81 @@ void trace_uprobe_free_scope(struct trace_uprobe_scope *scope)
 	if (!scope)
 		return;
 	put_pid(scope->tgid);
+	put_cgroup(scope->cgroup);
+	kfree(scope->path);
 	kfree(scope);
 }
 
 /* ---- writing ------------------------------------------------------------ */
 
+static pid_t number_of(struct pid *tgid)
+{
+	guard(rcu)();
+	return pid_task(tgid, PIDTYPE_TGID) ? pid_vnr(tgid) : 0;
+}
+
 /**
  * trace_uprobe_print_scope - write it as in a command
  * @scope: the scope, or NULL: nothing to write
  * @text: where to
+ * @size: bytes there
  *
- * The number is the reader's, in whose PID namespace the process may have none: then
- * it is 0, as it is when the process has ended, and names nobody.
+ * Numbers are the reader's. A process that has ended, or has none in the reader's PID
+ * namespace, is 0, and a user without one there 4294967295: nobody can be named so.
+ *
+ * Return: how long it is, as snprintf() does.
  */
-void trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
-			      char text[TRACE_UPROBE_SCOPE_TEXT])
+size_t trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
+				char *text, size_t size)
 {
-	pid_t nr = 0;
+	char tgid[24] = "", uid[24] = "";
 
-	text[0] = '\0';
-	if (!scope)
-		return;
-	guard(rcu)();
-	if (pid_task(scope->tgid, PIDTYPE_TGID))
-		nr = pid_vnr(scope->tgid);
-	snprintf(text, TRACE_UPROBE_SCOPE_TEXT, "@tgid=%d", nr);
+	if (!scope) {
+		if (size)
+			text[0] = '\0';
+		return 0;
+	}
+	if (scope->tgid)
+		snprintf(tgid, sizeof(tgid), ",tgid=%d", number_of(scope->tgid));
+	if (uid_valid(scope->uid))
+		snprintf(uid, sizeof(uid), ",uid=%u",
+			 from_kuid(current_user_ns(), scope->uid));
+	return snprintf(text, size, "@%s%s%s%s", tgid + !!tgid[0],
+			tgid[0] ? uid : uid + !!uid[0],
+			!scope->path ? "" : tgid[0] || uid[0] ? ",cgroup=" :
+			"cgroup=", scope->path ?: "");
 }
 
 /* ---- asking ------------------------------------------------------------- */
 
 /**
+ * trace_uprobe_scope_changes - can a task come into scope, and leave it?
+ * @scope: of a probe, or NULL
+ *
+ * Return: true if so; false if it is once and for all.
+ */
+bool trace_uprobe_scope_changes(const struct trace_uprobe_scope *scope)
+{
+	return scope && (uid_valid(scope->uid) || scope->cgroup);
+}
+
+/**
+ * trace_uprobe_scope_is_near - may trace_uprobe_scope_has_mm() be asked on a hit?
+ * @scope: of a probe, or NULL
+ *
+ * Return: true if the current task's memory has few users.
+ */
+bool trace_uprobe_scope_is_near(const struct trace_uprobe_scope *scope)
+{
+	return !trace_uprobe_scope_changes(scope) ||
+	       (atomic_read(&current->mm->mm_users) <= MAX_NEAR &&
+		atomic_read(&current->mm->mm_users) <= get_nr_threads(current));
+}
+
+/**
  * trace_uprobe_scope_has - is this task in scope?
  * @scope: of a probe
- * @task: the current one
+ * @task: the current one, or under RCU
  *
  * Context: any.
  * Return: true if so.
@@ -144,36 +268,65 @@ void trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
 bool trace_uprobe_scope_has(const struct trace_uprobe_scope *scope,
 			    struct task_struct *task)
 {
-	return task_tgid(task) == scope->tgid;
+	guard(rcu)();
+	return (!scope->tgid || task_tgid(task) == scope->tgid) &&
+	       (!uid_valid(scope->uid) ||
+		uid_eq(task_uid(task), scope->uid)) &&
+	       (!scope->cgroup || is_in_cgroup(task, scope->cgroup));
+}
+
+/*
+ * Under RCU. The threads of a process have the same memory, or none any more:
+ * copy_process() takes CLONE_THREAD only with CLONE_VM, and exec_mmap() comes after
+ * de_thread(). Users and cgroups they have each.
+ */
+static bool has_thread(const struct trace_uprobe_scope *scope,
+		       struct task_struct *process, const struct mm_struct *mm)
+{
+	struct task_struct *t;
+	struct mm_struct *own;
+
+	for_each_thread(process, t) {
+		if (t->flags & (PF_KTHREAD | PF_USER_WORKER))
+			continue;
+		own = READ_ONCE(t->mm);
+		if (own && own != mm)
+			return false;
+		if (own && trace_uprobe_scope_has(scope, t))
+			return true;
+	}
+	return false;
 }
 
 /**
  * trace_uprobe_scope_has_mm - is somebody in scope who uses this address space?
  * @scope: of a probe
- * @mm: the address space; only compared
+ * @mm: the address space; only compared, and its users counted
  *
- * Another process may use it as well, such as a child of vfork() and its parent. The
- * threads of one have the same, or none any more: copy_process() takes CLONE_THREAD
- * only with CLONE_VM, and exec_mmap() comes after de_thread().
+ * Another process may use it as well, such as a child of vfork() and its parent.
  *
- * Context: any.
+ * Context: any, if trace_uprobe_scope_is_near(); else task context.
  * Return: true if so.
  */
 bool trace_uprobe_scope_has_mm(const struct trace_uprobe_scope *scope,
 			       const struct mm_struct *mm)
 {
-	struct task_struct *process, *t;
-	struct mm_struct *own;
+	struct task_struct *p;
 
 	guard(rcu)();
-	process = pid_task(scope->tgid, PIDTYPE_TGID);
-	if (!process)
-		return false;
-	/* the first one may have ended before others */
-	for_each_thread(process, t) {
-		own = READ_ONCE(t->mm);
-		if (own)
-			return own == mm;
+	if (scope->tgid) {
+		p = pid_task(scope->tgid, PIDTYPE_TGID);
+		return p && has_thread(scope, p, mm);
+	}
+	if (mm == current->mm) {
+		if (has_thread(scope, current->group_leader, mm))
+			return true;
+		if (atomic_read(&mm->mm_users) <= get_nr_threads(current))
+			return false;
+	}
+	for_each_process(p) {
+		if (has_thread(scope, p, mm))
+			return true;
 	}
 	return false;
 }

@@ -36,25 +36,35 @@ static char *escaped_path(const struct trace_uprobe *tu)
 	return escaped;
 }
 
+static char *scope_text(const struct trace_uprobe *tu)
+{
+	size_t len = trace_uprobe_print_scope(tu->scope, NULL, 0);
+	char *text = kmalloc(len + 1, GFP_KERNEL);
+
+	if (text)
+		trace_uprobe_print_scope(tu->scope, text, len + 1);
+	return text;
+}
+
 /*
  * A local event has no command, and its owner may be anybody: error_log is
  * the administrator's.
  */
 static void explain(struct trace_uprobe *tu, const char *why)
 {
-	char scope[TRACE_UPROBE_SCOPE_TEXT];
-	char *path, *line;
+	char *scope, *path, *line;
 	int column;
 
 	if (trace_uprobe_is_local(tu))
 		return;
-	trace_uprobe_print_scope(tu->scope, scope);
+	scope = scope_text(tu);
 	path = escaped_path(tu);
-	line = path ? kasprintf(GFP_KERNEL, "%c%s:%s/%s %s:0x%lx",
+	line = scope && path ? kasprintf(GFP_KERNEL, "%c%s:%s/%s %s:0x%lx",
 				tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p',
 				scope, trace_probe_group_name(&tu->tp),
 				trace_probe_name(&tu->tp), path, tu->offset) :
 		      NULL;
+	kfree(scope);
 	kfree(path);
 	if (!line)
 		return;
@@ -78,9 +88,13 @@ int trace_uprobe_install(struct trace_uprobe *tu)
 	lockdep_assert_held(&event_mutex);
 	trace_uprobe_settle(tu);
 	tu->consumer.targeted = !trace_uprobe_wants_all(&tu->tp);
+	if (trace_uprobe_scope_changes(tu->scope))
+		uprobe_scope_get();
 	uprobe = uprobe_register_why(trace_uprobe_inode(tu), tu->offset,
 				     tu->ref_ctr_offset, &tu->consumer, &why);
 	if (IS_ERR(uprobe)) {
+		if (trace_uprobe_scope_changes(tu->scope))
+			uprobe_scope_put();
 		if (why)
 			explain(tu, why);
 		return PTR_ERR(uprobe);
@@ -105,6 +119,8 @@ void trace_uprobe_uninstall(struct trace_uprobe *tu)
 		return;
 	uprobe_unregister_nosync(tu->uprobe, &tu->consumer);
 	tu->uprobe = NULL;
+	if (trace_uprobe_scope_changes(tu->scope))
+		uprobe_scope_put();
 	if (!trace_uprobe_is_local(tu))
 		list_add_tail(&tu->unsettled, &unsettled);
 }

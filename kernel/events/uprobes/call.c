@@ -670,6 +670,31 @@ void uprobe_calls_closed(struct uprobe_thread *ut, struct open_call *first)
 	       (*link)->pub.ret_addr == ret_addr);
 }
 
+/**
+ * uprobe_calls_want - does the current thread wait for a return of an uprobe?
+ * @uprobe: in the registry
+ *
+ * Whoever is no longer of interest returns from what he has entered.
+ *
+ * Context: task context.
+ * Return: true if a consumer that is still there took one of its open calls.
+ */
+bool uprobe_calls_want(const struct uprobe *uprobe)
+{
+	const struct uprobe_thread *ut = uprobe_thread_of(current);
+	const u64 returners = READ_ONCE(uprobe->returners);
+	const struct open_call *call;
+
+	if (!ut || !returners)
+		return false;
+	for (call = ut->calls; call; call = call->next) {
+		if (call->uprobe_serial == uprobe->serial &&
+		    (call->takers & returners))
+			return true;
+	}
+	return false;
+}
+
 /* ---- fork and exit ------------------------------------------------------ */
 
 static u64 inherit(const struct open_call *call, struct mm_struct *mm)

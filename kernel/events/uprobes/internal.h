@@ -7,6 +7,7 @@
  *	registry.c	(inode, offset) -> uprobe
  *	register.c	consumers come and go; which address spaces want them
  *	targets.c	can anybody want an address space at all?
+ *	scope.c		a task comes to be wanted where it is, or ceases to be
  *	mappings.c	mmap, munmap, fork and exit change an address space
  *	sites.c		the breakpoints of an address space
  *	index.c		address -> site
@@ -679,6 +680,7 @@ static inline void *uprobe_pouch_filled(struct open_call *call,
 
 /* register.c */
 extern u64 uprobe_last_epoch;
+void uprobe_count_walk(void);
 unsigned int uprobe_walks_done(void);
 bool uprobe_walked_since(unsigned int done);
 bool uprobe_consumer_wants(struct uprobe_consumer *uc, struct mm_struct *mm);
@@ -723,6 +725,9 @@ static inline bool uprobe_consumer_is_returner(const struct uprobe_consumer *uc)
 
 /* targets.c */
 bool uprobe_is_target(const struct mm_struct *mm);
+
+/* scope.c */
+void uprobe_scope_copied(struct task_struct *t);
 
 /* mappings.c */
 bool uprobe_vma_is_text(const struct vm_area_struct *vma);
@@ -967,6 +972,7 @@ struct open_call *uprobe_calls_returned(struct uprobe_thread *ut,
 					unsigned long vaddr,
 					struct pt_regs *regs);
 void uprobe_calls_measure(struct uprobe_thread *ut, struct open_call *first);
+bool uprobe_calls_want(const struct uprobe *uprobe);
 void uprobe_calls_closed(struct uprobe_thread *ut, struct open_call *first);
 void uprobe_calls_inherit(struct uprobe_thread *child,
 			  const struct uprobe_thread *parent,

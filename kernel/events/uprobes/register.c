@@ -206,6 +206,8 @@ static bool any_wants(struct uprobe *uprobe, struct mm_struct *mm,
 	struct uprobe_consumer *uc;
 	bool wanted = false;
 
+	if (mm == current->mm && uprobe_calls_want(uprobe))
+		return true;
 	rcu_read_lock_trace();
 	for_each_consumer(uc, uprobe) {
 		if (which == RETURNERS && !uprobe_consumer_is_returner(uc))
@@ -372,6 +374,17 @@ static void end_walk(void)
 	/* pairs with uprobe_walks_done() */
 	smp_mb__before_atomic();
 	atomic_inc(&walks_ended);
+}
+
+/**
+ * uprobe_count_walk - an address space was told to look at itself
+ *
+ * As far as fork is concerned, that is a walk.
+ */
+void uprobe_count_walk(void)
+{
+	begin_walk();
+	end_walk();
 }
 
 /**

@@ -108,6 +108,7 @@ void uprobe_copy_process(struct task_struct *t, unsigned long flags)
 	} else if ((flags & CLONE_VFORK) && mm->uprobes_state.space) {
 		atomic_inc(&mm->uprobes_state.space->nr_vforks);
 	}
+	uprobe_scope_copied(t);
 	if (uprobe_is_dirty(mm))
 		set_tsk_thread_flag(t, TIF_UPROBE);
 }

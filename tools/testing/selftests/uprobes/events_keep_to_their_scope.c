@@ -1,19 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Is an event with a scope told of the process that it names, and is everybody else left as he is?
+ * Is an event with a scope told of those whom it names, and is everybody else left as he is?
+ *
+ * Processes, users and cgroups; also when a task becomes what it wasn't: it changes its user, or is moved to another
+ * cgroup. Numbers and names are those of who writes the command, and of who reads it.
  */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mount.h>
 
 #include "probes.h"
 
 #define NR_CALLS	10
+#define USER		1000
+#define CGROUPS		"/tmp/cgroups_of_test"
 
 static PROBED int target(int x)
 {
 	return x * 2 + 1;
+}
+
+static int user_inside;
+
+/* Two come out of it. */
+static PROBED int forks(void)
+{
+	return fork();
+}
+
+/* It may go in as one user and come out as another. */
+static PROBED int changes(int x)
+{
+	must(!syscall(SYS_setresuid, user_inside, 0, 0));
+	return x + 3;
 }
 
 static void call_target(void)
@@ -52,6 +74,18 @@ static int in_thread(void)
 	return 0;
 }
 
+static int fork_inside(void)
+{
+	int status = -1;
+	pid_t pid = forks();
+
+	must(pid >= 0);
+	if (!pid)
+		_exit(0);
+	must(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
 static int in_fork(void)
 {
 	int status = -1;
@@ -64,6 +98,34 @@ static int in_fork(void)
 	}
 	must(waitpid(pid, &status, 0) == pid);
 	return status;
+}
+
+static void *be_another_user(void *unused)
+{
+	/* this thread alone */
+	must(!syscall(SYS_setresuid, USER, 0, 0));
+	call_target();
+	return unused;
+}
+
+static int as_user_in_thread(void)
+{
+	pthread_t thread;
+
+	must(!pthread_create(&thread, NULL, be_another_user, NULL));
+	call_target();
+	must(!pthread_join(thread, NULL));
+	return 0;
+}
+
+static int change_inside(void)
+{
+	must(!syscall(SYS_setresuid, USER, 0, 0));
+	user_inside = 0;
+	must(changes(4) == 7);
+	user_inside = USER;
+	must(changes(5) == 8);
+	return syscall(SYS_setresuid, 0, 0, 0);
 }
 
 /* The child has the memory of its parent. */
@@ -140,6 +202,16 @@ static int obey(char order)
 		return in_thread();
 	case 'f':
 		return in_fork();
+	case 'u':
+		return syscall(SYS_setresuid, USER, 0, 0);
+	case 'r':
+		return syscall(SYS_setresuid, 0, 0, 0);
+	case 'T':
+		return as_user_in_thread();
+	case 'i':
+		return change_inside();
+	case 'F':
+		return fork_inside();
 	case 'v':
 		return in_vfork();
 	case 'x':
@@ -161,25 +233,38 @@ static void serve(void)
 	_exit(0);
 }
 
-static struct child start(void)
+static struct child start_in(const char *cgroup)
 {
+	struct clone_args args = { .exit_signal = SIGCHLD };
 	int orders[2], answers[2];
 	struct child child;
 
 	must(!pipe(orders) && !pipe(answers));
 	fflush(stdout);
-	child.pid = fork();
+	if (cgroup) {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = open(cgroup, O_PATH | O_CLOEXEC);
+		must((int)args.cgroup >= 0);
+	}
+	child.pid = cgroup ? syscall(SYS_clone3, &args, sizeof(args)) : fork();
 	must(child.pid >= 0);
 	if (!child.pid) {
 		orders_in = orders[0];
 		answers_out = answers[1];
 		serve();
 	}
+	if (cgroup)
+		close(args.cgroup);
 	close(orders[0]);
 	close(answers[1]);
 	child.orders = orders[1];
 	child.answers = answers[0];
 	return child;
+}
+
+static struct child start(void)
+{
+	return start_in(NULL);
 }
 
 static int order(struct child *child, char what)
@@ -241,6 +326,110 @@ static void processes(void)
 	equal(entries("process"), 3 * NR_CALLS, "all_of_its_threads_are");
 	remove_all();
 	check(is_left_alone(&one), "text_is_untouched_in_the_end");
+	end(&one);
+	end(&other);
+}
+
+/* ---- users and cgroups --------------------------------------------------- */
+
+static void users(void)
+{
+	struct child one = start(), other = start();
+
+	scoped('p', "uid=1000", "user", (void *)target, "");
+	scoped('r', "uid=1000", "user_ret", (void *)target, "x=entry(%di)");
+	scoped('r', "uid=1000", "changes", (void *)changes, "");
+	scoped('r', "uid=1000", "forks", (void *)forks, "");
+	enable_all();
+	must(!order(&one, 'c'));
+	equal(entries("user"), 0, "another_user_is_not_told_of");
+	check(is_left_alone(&one), "another_user_is_left_alone");
+	must(!order(&one, 'u') && !order(&one, 'c') && !order(&other, 'c'));
+	equal(entries("user"), NR_CALLS, "who_becomes_the_user_is_told_of");
+	equal(count("user_ret", "returns"), NR_CALLS, "returns_of_the_user_are_told");
+	check(is_left_alone(&other), "others_are_left_alone");
+	must(!order(&one, 'r'));
+	check(is_left_alone(&one), "who_becomes_another_is_left_alone_again");
+	must(!order(&one, 'c'));
+	equal(entries("user"), NR_CALLS, "and_is_not_told_of");
+	must(!order(&one, 'T'));
+	equal(entries("user"), 2 * NR_CALLS, "threads_are_users_each");
+	equal(count("user_ret", "returns"), 2 * NR_CALLS, "so_are_their_returns");
+	must(!order(&one, 'i'));
+	equal(entries("changes"), 1, "the_entry_decides");
+	equal(count("changes", "returns"), 1, "who_has_entered_returns_as_another");
+	must(!order(&one, 'u') && !order(&one, 'F'));
+	equal(count("forks", "returns"), 2, "child_returns_from_the_call_of_its_parent");
+	check(is_balanced("user_ret") && is_balanced("changes") && is_balanced("forks"),
+	      "calls_of_users_are_balanced");
+	remove_all();
+	end(&one);
+	end(&other);
+}
+
+static void move(const struct child *child, const char *cgroup)
+{
+	char path[256], pid[16];
+
+	snprintf(path, sizeof(path), "%s%s/cgroup.procs", CGROUPS, cgroup);
+	sprintf(pid, "%d", child->pid);
+	must(!write_file(path, 0, pid));
+}
+
+static void cgroups(void)
+{
+	struct child one = start(), other = start(), born;
+
+	scoped('p', "cgroup=/a", "cgroup", (void *)target, "");
+	scoped('p', "cgroup=/a\\072b\\054c\\040d", "named", (void *)target, "");
+	enable_all();
+	must(!order(&one, 'c'));
+	equal(entries("cgroup"), 0, "another_cgroup_is_not_told_of");
+	check(is_left_alone(&one), "another_cgroup_is_left_alone");
+	move(&one, "/a");
+	must(!order(&one, 'c') && !order(&other, 'c'));
+	equal(entries("cgroup"), NR_CALLS, "who_is_moved_there_is_told_of");
+	move(&one, "/a/b");
+	must(!order(&one, 'c'));
+	equal(entries("cgroup"), 2 * NR_CALLS, "cgroups_below_are_meant_too");
+	check(order(&one, 'f') && entries("cgroup") == 3 * NR_CALLS, "children_are_in_the_same");
+	move(&one, "/c");
+	must(!order(&one, 'c'));
+	equal(entries("cgroup"), 3 * NR_CALLS, "who_is_moved_away_is_not_told_of");
+	check(is_left_alone(&one) && is_left_alone(&other), "and_is_left_alone_again");
+	born = start_in(CGROUPS "/a");
+	must(!order(&born, 'c'));
+	equal(entries("cgroup"), 4 * NR_CALLS, "who_is_born_there_is_told_of");
+	end(&born);
+	move(&one, "/a:b,c d");
+	must(!order(&one, 'c'));
+	equal(entries("named"), NR_CALLS, "names_may_have_any_characters");
+	remove_all();
+	end(&one);
+	end(&other);
+}
+
+static void conditions_together(void)
+{
+	struct child one = start(), other = start();
+	char scope[64];
+
+	sprintf(scope, "tgid=%d,uid=%d", one.pid, USER);
+	scoped('p', scope, "both", (void *)target, "");
+	/* one event with two places */
+	sprintf(scope, "tgid=%d", one.pid);
+	scoped('p', scope, "several", (void *)target, "");
+	sprintf(scope, "tgid=%d", other.pid);
+	scoped('p', scope, "several", (void *)changes, "");
+	enable_all();
+	must(!order(&other, 'u') && !order(&other, 'c') && !order(&one, 'c'));
+	equal(entries("both"), 0, "one_of_two_conditions_is_not_enough");
+	must(!order(&one, 'u') && !order(&one, 'c'));
+	equal(entries("both"), NR_CALLS, "both_are");
+	must(!order(&one, 'i') && !order(&other, 'i'));
+	equal(entries("several"), 2 * NR_CALLS + 2, "probes_of_an_event_have_scopes_of_their_own");
+	check(is_untouched(getpid(), (void *)target), "who_is_in_none_is_left_alone");
+	remove_all();
 	end(&one);
 	end(&other);
 }
@@ -402,12 +591,59 @@ static void write_in_pid_namespace(void)
 	must(waitpid(pid, &status, 0) == pid && !status);
 }
 
+static void write_in_cgroup_namespace(void)
+{
+	struct child self = { .pid = getpid() };
+
+	move(&self, "/a");
+	must(!unshare(CLONE_NEWCGROUP));
+	move(&self, "/a/b");
+	scoped('p', "cgroup=/b", "below", (void *)target, "");
+	enable("below");
+	call_target();
+	move(&self, "/c");
+	call_target();
+}
+
+/* The writer's user 0 is user 1000. */
+static void write_in_user_namespace(void)
+{
+	int fd = open(TRACING "uprobe_events", O_WRONLY | O_APPEND | O_CLOEXEC);
+	struct place place = place_of((void *)target);
+	int ready[2], mapped[2], status = -1;
+	char line[PATH_MAX + 64], path[64];
+	pid_t pid;
+
+	must(fd >= 0 && !pipe(ready) && !pipe(mapped));
+	sprintf(line, "p@uid=0:t/mapped %s:0x%lx\n", place.path, place.offset);
+	pid = fork();
+	if (!pid) {
+		must(!unshare(CLONE_NEWUSER));
+		must(write(ready[1], "", 1) == 1 && read(mapped[0], path, 1) == 1);
+		_exit(write(fd, line, strlen(line)) != (ssize_t)strlen(line));
+	}
+	must(read(ready[0], path, 1) == 1);
+	sprintf(path, "/proc/%d/uid_map", pid);
+	must(!write_file(path, 0, "0 1000 1") && write(mapped[1], "", 1) == 1);
+	must(waitpid(pid, &status, 0) == pid && !status);
+	close(fd);
+}
+
 static void writers(void)
 {
+	struct child one = start();
+
 	place = place_of((void *)target);
 	check(!in_child(write_in_pid_namespace), "listed_with_the_readers_number");
 	equal(entries("inner"), NR_CALLS, "process_of_the_writers_namespace");
+	must(!in_child(write_in_cgroup_namespace));
+	equal(entries("below"), NR_CALLS, "cgroup_of_the_writers_namespace");
+	write_in_user_namespace();
+	enable("mapped");
+	must(!order(&one, 'c') && !order(&one, 'u') && !order(&one, 'c'));
+	equal(entries("mapped"), NR_CALLS, "user_of_the_writers_namespace");
 	remove_all();
+	end(&one);
 }
 
 /* It is nobody's then, whoever gets the number next. */
@@ -438,9 +674,10 @@ static void listing(void)
 	struct child one = start();
 	char scope[64], *before, *after;
 
-	sprintf(scope, "tgid=%d", one.pid);
+	sprintf(scope, "tgid=%d,uid=1000,cgroup=/a\\072b\\054c\\040d", one.pid);
 	scoped('p', scope, "listed", (void *)target, "x=%di");
-	scoped('r', scope, "listed_ret", (void *)target, "x=entry(%di):s32");
+	scoped('r', "cgroup=/", "listed_ret", (void *)target, "x=entry(%di):s32");
+	scoped('p', "uid=0", "listed_uid", (void *)target, "");
 	before = read_file(TRACING "uprobe_events", NULL);
 	must(!write_file(TRACING "uprobe_events", O_TRUNC, before));
 	after = read_file(TRACING "uprobe_events", NULL);
@@ -451,6 +688,24 @@ static void listing(void)
 	end(&one);
 }
 
+static void make_cgroups(void)
+{
+	umount2(CGROUPS, MNT_DETACH);
+	mkdir(CGROUPS, 0755);
+	must(!mount("none", CGROUPS, "cgroup2", 0, NULL));
+	must(!mkdir(CGROUPS "/a", 0755) && !mkdir(CGROUPS "/a/b", 0755) && !mkdir(CGROUPS "/c", 0755) &&
+	     !mkdir(CGROUPS "/a:b,c d", 0755));
+}
+
+static void remove_cgroups(void)
+{
+	rmdir(CGROUPS "/a/b");
+	rmdir(CGROUPS "/a");
+	rmdir(CGROUPS "/c");
+	rmdir(CGROUPS "/a:b,c d");
+	umount2(CGROUPS, MNT_DETACH);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3) {
@@ -459,7 +714,11 @@ int main(int argc, char **argv)
 		answer(0);
 		serve();
 	}
+	make_cgroups();
 	processes();
+	users();
+	cgroups();
+	conditions_together();
 	program_of_a_thread();
 	process_without_a_leader();
 	child_with_the_memory();
@@ -468,5 +727,6 @@ int main(int argc, char **argv)
 	writers();
 	process_that_has_ended();
 	listing();
+	remove_cgroups();
 	return finish();
 }

@@ -5,6 +5,8 @@
  *
  * commands_parse_harmlessly compiles this with the flags of the kernel, and user_side.c as any program.
  */
+#include <linux/cgroup.h>
+#include <linux/cred.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -82,8 +84,10 @@ void tracing_log_err(struct trace_array *tr, const char *loc, const char *cmd,
 
 /* ---- who writes ---------------------------------------------------------- */
 
-static struct task_struct task;
+static struct cred root;
+static struct task_struct task = { .cred = &root };
 static struct pid process = { .count = REFCOUNT_INIT(1) };
+static struct cgroup all = { .self.flags = CSS_NO_REF };
 
 struct task_struct init_task;
 
@@ -126,6 +130,21 @@ void put_pid(struct pid *pid)
 void refcount_warn_saturate(refcount_t *r, enum refcount_saturation_type t)
 {
 	__builtin_trap();
+}
+
+kuid_t make_kuid(struct user_namespace *from, uid_t uid)
+{
+	return KUIDT_INIT(uid);
+}
+
+uid_t from_kuid(struct user_namespace *to, kuid_t uid)
+{
+	return __kuid_val(uid);
+}
+
+struct cgroup *cgroup_get_from_path(const char *path)
+{
+	return path[1] ? ERR_PTR(-ENOENT) : &all;
 }
 
 int regs_query_register_offset(const char *name)
