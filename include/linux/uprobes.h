@@ -169,6 +169,8 @@ struct uprobe_hit {
  *	Not for the 64th consumer of a place and later ones, which can't decline
  *	calls either.
  * @timed: they want to know when and how long
+ * @completes: who has entered returns: a thread in whose address space filter() has
+ *	ceased to want hits keeps the sites for its own calls that @returns are wanted of
  * @asks_depth: gather() and commit() may call uprobe_call_depth()
  * @filter: does this consumer want hits of this address space? NULL: of all.
  *	Asked in task context with mm->mmap_lock of @mm possibly held for
@@ -212,6 +214,7 @@ struct uprobe_consumer {
 		      enum uprobe_event_count what);
 	bool			returns;
 	bool			timed;
+	bool			completes;
 	bool			asks_depth;
 	bool			targeted;
 	u16			pouch_size;

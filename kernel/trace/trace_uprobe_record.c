@@ -374,6 +374,7 @@ void trace_uprobe_set_scope(struct trace_uprobe *tu,
 			    struct trace_uprobe_scope *scope)
 {
 	tu->scope = scope;
+	tu->consumer.completes = trace_uprobe_scope_changes(scope);
 	tu->consumer.wish = wish_in_scope;
 	/* as wish */
 	tu->consumer.tally = NULL;

@@ -274,7 +274,7 @@ static int fill_pool(struct uprobe_thread *ut, const struct uprobe *uprobe,
 	if (!may_wait)
 		return -EAGAIN;
 	if (!make_room(ut, room)) {
-		opening->cramped = true;
+		opening->cramped = room;
 		if (ut->pool)
 			return 0;
 		room = 0;
@@ -320,7 +320,7 @@ prepare(struct uprobe_thread *ut, struct uprobe *uprobe,
 	if (err)
 		return err;
 	opening->missed = UPROBE_MISSED_MEMORY;
-	opening->cramped = false;
+	opening->cramped = 0;
 	err = fill_pool(ut, uprobe, opening, may_wait);
 	if (!err)
 		opening->missed = -1;
@@ -671,26 +671,29 @@ void uprobe_calls_closed(struct uprobe_thread *ut, struct open_call *first)
 }
 
 /**
- * uprobe_calls_want - does the current thread wait for a return of an uprobe?
- * @uprobe: in the registry
+ * uprobe_calls_want - is a consumer to be told of the return of a call that is open?
+ * @uprobe: whose calls
+ * @uc: its consumer, with uprobe_consumer::completes
  *
- * Whoever is no longer of interest returns from what he has entered.
+ * If so, the address space is looked at again behind the last return.
  *
  * Context: task context.
- * Return: true if a consumer that is still there took one of its open calls.
+ * Return: true if it took one of the current thread's calls.
  */
-bool uprobe_calls_want(const struct uprobe *uprobe)
+bool uprobe_calls_want(const struct uprobe *uprobe,
+		       const struct uprobe_consumer *uc)
 {
-	const struct uprobe_thread *ut = uprobe_thread_of(current);
-	const u64 returners = READ_ONCE(uprobe->returners);
+	struct uprobe_thread *ut = uprobe_thread_of(current);
 	const struct open_call *call;
 
-	if (!ut || !returners)
+	if (!ut)
 		return false;
 	for (call = ut->calls; call; call = call->next) {
 		if (call->uprobe_serial == uprobe->serial &&
-		    (call->takers & returners))
+		    uprobe_took(uc, call->epoch, call->takers)) {
+			ut->keeps = true;
 			return true;
+		}
 	}
 	return false;
 }

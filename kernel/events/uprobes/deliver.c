@@ -302,7 +302,8 @@ static int settle_opening(struct arrival *a)
 	}
 	if (a->ut->pool->room >= READ_ONCE(a->entry->pouch_size))
 		return 0;
-	if (!opening->cramped && a->attempt != ATTEMPT_LAST)
+	if (opening->cramped != READ_ONCE(a->entry->pouch_size) &&
+	    a->attempt != ATTEMPT_LAST)
 		return -ENOBUFS;
 	opening->lost = opening->keepers;
 	if (opening->lost == opening->takers)
@@ -401,8 +402,13 @@ static void commit_all(struct arrival *a)
 	settle_call(a);
 	if (unlikely(a->opening.diverted) && a->opened)
 		uprobe_divert_again(a->site->space, a->opening.sp);
-	if (a->returned)
-		uprobe_calls_closed(ut, a->returned);
+	if (!a->returned)
+		return;
+	uprobe_calls_closed(ut, a->returned);
+	if (unlikely(ut->keeps) && !ut->calls) {
+		ut->keeps = false;
+		uprobe_mark(current->mm, 0, ULONG_MAX);
+	}
 }
 
 /* ---- attempts ----------------------------------------------------------- */

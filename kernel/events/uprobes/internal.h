@@ -471,7 +471,7 @@ struct open_call {
  * @divert: it shall lead there
  * @missed: why no call can be opened: enum uprobe_event_count, or -1
  * @timed: some consumer wants to know how long the call takes
- * @cramped: what it would keep is more than the thread may have
+ * @cramped: 0, or what it would keep, in bytes, and is more than the thread may have
  * @takers: uprobe_consumer::bit of those that want the return
  * @keepers: of those of them that have a pouch
  * @lost: of those that miss the return, since the call has no room for pouches
@@ -483,7 +483,7 @@ struct uprobe_opening {
 	bool			divert;
 	int			missed;
 	bool			timed;
-	bool			cramped;
+	unsigned int		cramped;
 	u64			takers;
 	u64			keepers;
 	u64			lost;
@@ -519,6 +519,7 @@ struct uprobe_opening {
  * @nr_timed: how many of them are timed
  * @unlinked: how many have gone that weren't the innermost
  * @pouches: bytes of open_call::pouches in @calls and @pool
+ * @keeps: sites are kept for @calls that nobody wants any more
  * @attending: it is using its calls, in task context
  * @returned_sp: where the return word was of what has returned by the trampoline,
  *	while that is delivered, else 0: what stands there may be something else by now
@@ -563,6 +564,7 @@ struct uprobe_thread {
 	unsigned int		nr_timed;
 	unsigned int		unlinked;
 	u64			pouches;
+	bool			keeps;
 	bool			attending;
 	unsigned long		returned_sp;
 	bool			seeks;
@@ -972,7 +974,8 @@ struct open_call *uprobe_calls_returned(struct uprobe_thread *ut,
 					unsigned long vaddr,
 					struct pt_regs *regs);
 void uprobe_calls_measure(struct uprobe_thread *ut, struct open_call *first);
-bool uprobe_calls_want(const struct uprobe *uprobe);
+bool uprobe_calls_want(const struct uprobe *uprobe,
+		       const struct uprobe_consumer *uc);
 void uprobe_calls_closed(struct uprobe_thread *ut, struct open_call *first);
 void uprobe_calls_inherit(struct uprobe_thread *child,
 			  const struct uprobe_thread *parent,

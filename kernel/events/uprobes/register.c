@@ -206,13 +206,13 @@ static bool any_wants(struct uprobe *uprobe, struct mm_struct *mm,
 	struct uprobe_consumer *uc;
 	bool wanted = false;
 
-	if (mm == current->mm && uprobe_calls_want(uprobe))
-		return true;
 	rcu_read_lock_trace();
 	for_each_consumer(uc, uprobe) {
 		if (which == RETURNERS && !uprobe_consumer_is_returner(uc))
 			continue;
-		wanted = uprobe_consumer_wants(uc, mm);
+		wanted = uprobe_consumer_wants(uc, mm) ||
+			 (uc->completes && mm == current->mm &&
+			  uprobe_calls_want(uprobe, uc));
 		if (wanted)
 			break;
 	}

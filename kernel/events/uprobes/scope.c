@@ -15,7 +15,7 @@
  *	looks here whether anybody cares	filters are asked
  *
  * Who leaves the scope in the middle of a call keeps its sites until that call and
- * those around it have returned, and something looks at them: uprobe_calls_want().
+ * those around it have returned: uprobe_consumer::completes.
  */
 
 #include <linux/atomic.h>

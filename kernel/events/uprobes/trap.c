@@ -267,7 +267,7 @@ static bool leave(struct uprobe_thread *ut, struct uprobe_site *site,
 	call = uprobe_calls_returned_now(ut, site->vaddr, regs);
 	if (!call)
 		return !uprobe_calls_are_sought(ut);
-	if (IS_ERR(call))
+	if (IS_ERR(call) || unlikely(ut->keeps))
 		return false;
 	takers = call->takers;
 	/* tail calls return together; who shares a bit is asked one by one */
