@@ -87,7 +87,17 @@ void tracing_log_err(struct trace_array *tr, const char *loc, const char *cmd,
 static struct cred root;
 static struct task_struct task = { .cred = &root };
 static struct pid process = { .count = REFCOUNT_INIT(1) };
-static struct cgroup all = { .self.flags = CSS_NO_REF };
+static struct percpu_ref_data references = { .count = ATOMIC_LONG_INIT(1) };
+static struct cgroup all = {
+	.self.refcnt = { .percpu_count_ptr = __PERCPU_REF_ATOMIC, .data = &references },
+};
+
+/* That somebody still has: of the process and of the cgroup. */
+long kernel_references(void);
+long kernel_references(void)
+{
+	return refcount_read(&process.count) - 1 + atomic_long_read(&references.count) - 1;
+}
 
 struct task_struct init_task;
 
@@ -144,7 +154,10 @@ uid_t from_kuid(struct user_namespace *to, kuid_t uid)
 
 struct cgroup *cgroup_get_from_path(const char *path)
 {
-	return path[1] ? ERR_PTR(-ENOENT) : &all;
+	if (path[1])
+		return ERR_PTR(-ENOENT);
+	atomic_long_inc(&references.count);
+	return &all;
 }
 
 int regs_query_register_offset(const char *name)

@@ -14,6 +14,7 @@ int kernel_parse(const char *line);
 void *kernel_current(void);
 extern unsigned int kernel_messages;
 extern int kernel_column;
+long kernel_references(void);
 
 static long allocated;
 
@@ -110,7 +111,7 @@ void *ftrace_events[2] = { ftrace_events, ftrace_events };
 
 int main(void)
 {
-	long accepted = 0, foreign = 0, silent = 0, pointless = 0, leaking = 0, n = 0;
+	long accepted = 0, foreign = 0, references = 0, silent = 0, pointless = 0, leaking = 0, n = 0;
 	size_t size = 0;
 	char *line = NULL;
 	ssize_t len;
@@ -130,8 +131,10 @@ int main(void)
 			printf("without a message: %s\n", line);
 		if (kernel_column < 0 && !pointless++)
 			printf("caret in the wrong place: %s\n", line);
+		allocated += kernel_references() - references;
+		references = kernel_references();
 		if (allocated && !leaking++)
-			printf("%ld allocations are left: %s\n", allocated, line);
+			printf("%ld allocations or references are left: %s\n", allocated, line);
 	}
 	free(line);
 	printf("%ld commands: %ld accepted, %ld not for uprobes, %ld silent, %ld pointless, %ld leaking\n",
