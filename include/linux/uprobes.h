@@ -146,8 +146,9 @@ struct uprobe_hit {
  *	without any effect, for it may be called again, for the same hit. Reads
  *	the program's memory by uprobe_read_user() and its like. Returns how
  *	many bytes it has used; -E2BIG if there is too little room; -ENOENT if
- *	the consumer doesn't want the hit, -ESRCH if it wants none of this
- *	address space, and filter() says so too. May be NULL: nothing to read.
+ *	the consumer doesn't want the hit; -ESRCH if it may not want any of this
+ *	address space: when all say so, their filters are asked, but not at every
+ *	hit. May be NULL: nothing to read.
  * @commit: all consumers have gathered: write the record. What is in @buf
  *	isn't used afterwards; with a @size of 0, as after UPROBE_WISH_TALLY,
  *	the hit is only counted. Doesn't sleep; preemption may be on. Returns 0,
@@ -173,8 +174,8 @@ struct uprobe_hit {
  *	ceased to want hits keeps the sites for its own calls that @returns are wanted of
  * @asks_depth: gather() and commit() may call uprobe_call_depth()
  * @filter: does this consumer want hits of this address space? NULL: of all.
- *	Asked in task context with mm->mmap_lock of @mm possibly held for
- *	reading, whenever a site might be made or removed.
+ *	Asked in task context with mm->mmap_lock of @mm possibly held, for
+ *	reading or writing, whenever a site might be made or removed.
  * @targeted: filter() wants at the most the address spaces of tasks that
  *	were announced by uprobe_target_get(): a process that has none of them
  *	isn't asked about. Read by uprobe_register() and uprobe_apply().
@@ -276,7 +277,7 @@ void uprobe_munmap(struct vm_area_struct *vma, unsigned long start,
 int uprobe_moved(struct vm_area_struct *vma, unsigned long from,
 		 unsigned long to, unsigned long len);
 int uprobe_dup_mmap(struct mm_struct *oldmm, struct mm_struct *newmm);
-void uprobe_copy_process(struct task_struct *t, unsigned long flags);
+void uprobe_copy_process(struct task_struct *t, u64 flags);
 void uprobe_credentials_changed(const struct cred *old);
 void uprobe_cgroup_changed(struct task_struct *task);
 void uprobe_free_utask(struct task_struct *t);
@@ -374,8 +375,7 @@ static inline int uprobe_moved(struct vm_area_struct *vma, unsigned long from,
 
 static inline int uprobe_dup_mmap(struct mm_struct *oldmm,
 				  struct mm_struct *newmm) { return 0; }
-static inline void uprobe_copy_process(struct task_struct *t,
-				       unsigned long flags) { }
+static inline void uprobe_copy_process(struct task_struct *t, u64 flags) { }
 static inline void uprobe_credentials_changed(const struct cred *old) { }
 static inline void uprobe_cgroup_changed(struct task_struct *task) { }
 static inline void uprobe_free_utask(struct task_struct *t) { }

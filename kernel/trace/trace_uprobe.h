@@ -127,15 +127,19 @@ struct trace_uprobe_place {
 
 /**
  * struct trace_uprobe_scope - whose hits a probe wants: of who meets all of it
- * @tgid: this process; or NULL
- * @uid: tasks of this real user; or INVALID_UID
+ * @has_tgid: a certain process
+ * @tgid: which; or NULL: nobody
+ * @has_uid: tasks of a certain real user
+ * @uid: which
  * @cgroup: tasks in this cgroup of version 2, or below it; or NULL
  * @path: of @cgroup, as it was typed; owned
  *
  * Numbers and names were looked up for the writer, and stand for the same ever after.
  */
 struct trace_uprobe_scope {
+	bool		has_tgid;
 	struct pid	*tgid;
+	bool		has_uid;
 	kuid_t		uid;
 	struct cgroup	*cgroup;
 	char		*path;
@@ -407,7 +411,8 @@ void trace_uprobe_free_scope(struct trace_uprobe_scope *scope);
 size_t trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
 				char *text, size_t size);
 bool trace_uprobe_scope_changes(const struct trace_uprobe_scope *scope);
-bool trace_uprobe_scope_is_near(const struct trace_uprobe_scope *scope);
+bool trace_uprobe_scope_has_process(const struct trace_uprobe_scope *scope,
+				    struct task_struct *task);
 bool trace_uprobe_scope_has(const struct trace_uprobe_scope *scope,
 			    struct task_struct *task);
 bool trace_uprobe_scope_has_mm(const struct trace_uprobe_scope *scope,

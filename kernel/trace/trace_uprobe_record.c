@@ -259,8 +259,7 @@ static int gather_hit(struct uprobe_consumer *self,
 		wish = wish_for_buffers(tu, core_hit->call) ?:
 		       UPROBE_WISH_TALLY;
 	if (unlikely(wish == UPROBE_WISH_NONE))
-		return !trace_uprobe_scope_is_near(tu->scope) ||
-		       wants_mm(self, current->mm) ? -ENOENT : -ESRCH;
+		return -ESRCH;
 	if (wish == UPROBE_WISH_TALLY)
 		return 0;
 	if (room < sizeof(*gathered) + TRACE_UPROBE_TAIL)
@@ -354,13 +353,18 @@ void trace_uprobe_set_saving(struct trace_uprobe *tu)
 
 /* ---- probes with a scope -------------------------------------------------- */
 
-/* Whoever was in scope at the entry has his return told, whatever he is by then. */
+/*
+ * Whoever was in scope at the entry has his return told, whatever user he is by then.
+ * Who shares a bit with others may be asked of a return in another process that has
+ * the same memory.
+ */
 static enum uprobe_wish wish_in_scope(struct uprobe_consumer *self,
 				      const struct uprobe_call *call)
 {
 	struct trace_uprobe *tu = consumer_of(self);
 
-	if (!call && !trace_uprobe_scope_has(tu->scope, current))
+	if (call ? !trace_uprobe_scope_has_process(tu->scope, current) :
+		   !trace_uprobe_scope_has(tu->scope, current))
 		return UPROBE_WISH_NONE;
 	return tu->saved ? wish_saving(self, call) : wish(self, call);
 }

@@ -21,20 +21,20 @@
 
 #include "trace_uprobe.h"
 
-/* With so many users of its memory a task isn't gone through on a hit. */
-#define MAX_NEAR	16
-
 /* ---- reading ------------------------------------------------------------ */
 
-/* A process of the writer's PID namespace. */
+/* A process of the writer's PID namespace; 0, as it is listed when it has ended, is nobody. */
 static int read_tgid(struct trace_uprobe_scope *scope, const char *value)
 {
 	pid_t nr;
 
-	if (scope->tgid)
+	if (scope->has_tgid)
 		return TRACE_UPROBE_ERR_SCOPE_TWICE;
 	if (kstrtoint(value, 10, &nr))
 		return TRACE_UPROBE_ERR_SCOPE_TGID;
+	scope->has_tgid = true;
+	if (!nr)
+		return 0;
 	guard(rcu)();
 	scope->tgid = find_vpid(nr);
 	if (!scope->tgid || !pid_task(scope->tgid, PIDTYPE_TGID)) {
@@ -50,12 +50,13 @@ static int read_uid(struct trace_uprobe_scope *scope, const char *value)
 {
 	uid_t nr;
 
-	if (uid_valid(scope->uid))
+	if (scope->has_uid)
 		return TRACE_UPROBE_ERR_SCOPE_TWICE;
 	if (kstrtouint(value, 10, &nr))
 		return TRACE_UPROBE_ERR_SCOPE_UID;
 	scope->uid = make_kuid(current_user_ns(), nr);
-	return uid_valid(scope->uid) ? 0 : TRACE_UPROBE_ERR_SCOPE_UID;
+	scope->has_uid = uid_valid(scope->uid);
+	return scope->has_uid ? 0 : TRACE_UPROBE_ERR_SCOPE_UID;
 }
 
 #ifdef CONFIG_CGROUPS
@@ -166,7 +167,6 @@ int trace_uprobe_parse_scope(struct trace_uprobe_command *cmd, int column,
 		kfree(text);
 		return -ENOMEM;
 	}
-	scope->uid = INVALID_UID;
 	cmd->scope = scope;
 	error = read_all(scope, text, &column);
 	kfree(text);
@@ -206,7 +206,7 @@ static pid_t number_of(struct pid *tgid)
  * @size: bytes there
  *
  * Numbers are the reader's. A process that has ended, or has none in the reader's PID
- * namespace, is 0, and a user without one there 4294967295: nobody can be named so.
+ * namespace, is 0: nobody. A user without one there is 4294967295, and can't be named so.
  *
  * Return: how long it is, as snprintf() does.
  */
@@ -220,9 +220,9 @@ size_t trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
 			text[0] = '\0';
 		return 0;
 	}
-	if (scope->tgid)
+	if (scope->has_tgid)
 		snprintf(tgid, sizeof(tgid), ",tgid=%d", number_of(scope->tgid));
-	if (uid_valid(scope->uid))
+	if (scope->has_uid)
 		snprintf(uid, sizeof(uid), ",uid=%u",
 			 from_kuid(current_user_ns(), scope->uid));
 	return snprintf(text, size, "@%s%s%s%s", tgid + !!tgid[0],
@@ -241,20 +241,37 @@ size_t trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
  */
 bool trace_uprobe_scope_changes(const struct trace_uprobe_scope *scope)
 {
-	return scope && (uid_valid(scope->uid) || scope->cgroup);
+	return scope && (scope->has_uid || scope->cgroup);
+}
+
+/*
+ * Does another process use the current one's memory, too? A thread isn't counted any
+ * more before it leaves the memory (do_exit()), and not yet when it joins it
+ * (copy_process()). So with one that leaves or one that joins meanwhile it errs on the
+ * side of yes.
+ */
+static bool shares_memory(void)
+{
+	int before = atomic_read(&current->signal->live), users;
+
+	smp_rmb();
+	users = atomic_read(&current->mm->mm_users);
+	smp_rmb();
+	return users > min(before, atomic_read(&current->signal->live));
 }
 
 /**
- * trace_uprobe_scope_is_near - may trace_uprobe_scope_has_mm() be asked on a hit?
- * @scope: of a probe, or NULL
+ * trace_uprobe_scope_has_process - is this task's process in scope?
+ * @scope: of a probe
+ * @task: the current one, or under RCU
  *
- * Return: true if the current task's memory has few users.
+ * Context: any.
+ * Return: true if so, or if it isn't the process that matters.
  */
-bool trace_uprobe_scope_is_near(const struct trace_uprobe_scope *scope)
+bool trace_uprobe_scope_has_process(const struct trace_uprobe_scope *scope,
+				    struct task_struct *task)
 {
-	return !trace_uprobe_scope_changes(scope) ||
-	       (atomic_read(&current->mm->mm_users) <= MAX_NEAR &&
-		atomic_read(&current->mm->mm_users) <= get_nr_threads(current));
+	return !scope->has_tgid || task_tgid(task) == scope->tgid;
 }
 
 /**
@@ -269,8 +286,8 @@ bool trace_uprobe_scope_has(const struct trace_uprobe_scope *scope,
 			    struct task_struct *task)
 {
 	guard(rcu)();
-	return (!scope->tgid || task_tgid(task) == scope->tgid) &&
-	       (!uid_valid(scope->uid) ||
+	return trace_uprobe_scope_has_process(scope, task) &&
+	       (!scope->has_uid ||
 		uid_eq(task_uid(task), scope->uid)) &&
 	       (!scope->cgroup || is_in_cgroup(task, scope->cgroup));
 }
@@ -305,7 +322,7 @@ static bool has_thread(const struct trace_uprobe_scope *scope,
  *
  * Another process may use it as well, such as a child of vfork() and its parent.
  *
- * Context: any, if trace_uprobe_scope_is_near(); else task context.
+ * Context: task context, under no spinlock.
  * Return: true if so.
  */
 bool trace_uprobe_scope_has_mm(const struct trace_uprobe_scope *scope,
@@ -314,14 +331,14 @@ bool trace_uprobe_scope_has_mm(const struct trace_uprobe_scope *scope,
 	struct task_struct *p;
 
 	guard(rcu)();
-	if (scope->tgid) {
+	if (scope->has_tgid) {
 		p = pid_task(scope->tgid, PIDTYPE_TGID);
 		return p && has_thread(scope, p, mm);
 	}
 	if (mm == current->mm) {
 		if (has_thread(scope, current->group_leader, mm))
 			return true;
-		if (atomic_read(&mm->mm_users) <= get_nr_threads(current))
+		if (!shares_memory())
 			return false;
 	}
 	for_each_process(p) {

@@ -91,6 +91,11 @@ static void drop_call(struct uprobe_thread *ut, struct open_call **link)
 	*link = call->next;
 	ut->nr_calls--;
 	ut->nr_timed -= call->timed;
+	/* sites may be there for it alone */
+	if (unlikely(ut->keeps) && !ut->calls) {
+		ut->keeps = false;
+		uprobe_mark(current->mm, 0, ULONG_MAX);
+	}
 	if (call->is_foreign) {
 		ut->pouches -= call->room;
 		kfree(call);
@@ -240,18 +245,20 @@ static int see_to_return(struct uprobe_site *entry, struct pt_regs *regs,
 }
 
 /*
- * What lies in the pool gives way, but for a last call without pouches: that one can
- * still be used. One call may be as large as it likes. Return: false if those that are
- * open have too much.
+ * What has room in the pool gives way. One call may be as large as it likes. Return:
+ * false if those that are open have too much.
  */
 static bool make_room(struct uprobe_thread *ut, unsigned int room)
 {
 	const u64 limit = UPROBE_POUCHES * READ_ONCE(uprobe_max_depth);
-	struct open_call *call;
+	struct open_call **link = &ut->pool, *call;
 
-	while (room && ut->pouches + room > limit && (call = ut->pool) &&
-	       (call->room || call->next)) {
-		ut->pool = call->next;
+	while (room && ut->pouches + room > limit && (call = *link)) {
+		if (!call->room) {
+			link = &call->next;
+			continue;
+		}
+		*link = call->next;
 		ut->pouches -= call->room;
 		kfree(call);
 	}
@@ -684,18 +691,26 @@ bool uprobe_calls_want(const struct uprobe *uprobe,
 		       const struct uprobe_consumer *uc)
 {
 	struct uprobe_thread *ut = uprobe_thread_of(current);
-	const struct open_call *call;
+	struct open_call *call;
+	bool attended, wanted = false;
 
 	if (!ut)
 		return false;
-	for (call = ut->calls; call; call = call->next) {
-		if (call->uprobe_serial == uprobe->serial &&
-		    uprobe_took(uc, call->epoch, call->takers)) {
-			ut->keeps = true;
-			return true;
-		}
+	/* other threads may take calls of whoever isn't attending: foreign.c */
+	attended = ut->attending;
+	uprobe_calls_attend(ut);
+	for (call = ut->calls; call && !wanted; call = call->next)
+		wanted = call->uprobe_serial == uprobe->serial &&
+			 uprobe_took(uc, call->epoch, call->takers);
+	if (wanted) {
+		ut->keeps = true;
+		/* the last one mustn't be closed by leave_quickly() */
+		for (call = ut->calls; call; call = call->next)
+			call->losses = 0;
 	}
-	return false;
+	if (!attended)
+		uprobe_calls_release(ut);
+	return wanted;
 }
 
 /* ---- fork and exit ------------------------------------------------------ */

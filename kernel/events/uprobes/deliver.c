@@ -81,6 +81,8 @@ struct uprobe_delivery {
  * @asked: consumers of @entry that saw the hit
  * @kept: those of them that want more of this address space
  * @declined: uprobe_consumer::bit of those that don't want its return after all
+ * @removes: a handler has asked for removal
+ * @unwanted: nobody wanted the entry when calls were prepared, and so none was
  * @opening: the call that is opened if somebody wants the return
  * @opened: the same when it is
  * @returned: the innermost call that returns here, or NULL
@@ -99,6 +101,8 @@ struct arrival {
 	unsigned int		asked;
 	unsigned int		kept;
 	u64			declined;
+	bool			removes;
+	bool			unwanted;
 	struct uprobe_opening	opening;
 	struct open_call	*opened;
 	struct open_call	*returned;
@@ -163,8 +167,10 @@ static void commit(struct arrival *a, struct uprobe_delivery *d)
 					 a->buffer + d->at, d->size);
 	if (d->call)
 		return;
-	if (verdict & UPROBE_HANDLER_REMOVE)
+	if (verdict & UPROBE_HANDLER_REMOVE) {
 		a->kept--;
+		a->removes = true;
+	}
 	if (verdict & (UPROBE_HANDLER_REMOVE | UPROBE_HANDLER_DECLINE))
 		decline(a, d->uc, verdict & UPROBE_HANDLER_REMOVE);
 }
@@ -194,7 +200,7 @@ static int refused(struct arrival *a, struct uprobe_consumer *uc,
 }
 
 /*
- * Return: 0; -ENOENT if the consumer doesn't want this hit, -ESRCH if it wants
+ * Return: 0; -ENOENT if the consumer doesn't want this hit, -ESRCH if it may want
  * none of this address space; else why another attempt is needed.
  */
 static int gather(struct arrival *a, struct uprobe_consumer *uc,
@@ -215,7 +221,7 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 		return -EAGAIN;
 	/* who has a gather() says it there */
 	if (wish == UPROBE_WISH_NONE && !uc->gather)
-		return wants_mm(uc) ? -ENOENT : -ESRCH;
+		return -ESRCH;
 	if (a->nr == ut->room) {
 		if (a->attempt != ATTEMPT_LAST)
 			return -ENOSPC;
@@ -253,9 +259,15 @@ static int gather_return(struct arrival *a, struct open_call *call)
 		return 0;
 	for_each_consumer(uc, uprobe) {
 		if (!uprobe_took(uc, call->epoch, call->takers) ||
-		    !uprobe_consumer_is_returner(uc) ||
-		    (uc->bit == UPROBE_SHARED_BIT && !wants_mm(uc)))
+		    !uprobe_consumer_is_returner(uc))
 			continue;
+		if (uc->bit == UPROBE_SHARED_BIT) {
+			/* some of those who share it never heard of the process */
+			if (a->attempt == ATTEMPT_TRAP)
+				return -EAGAIN;
+			if (!wants_mm(uc))
+				continue;
+		}
 		err = gather(a, uc, call);
 		if (err && err != -ENOENT && err != -ESRCH)
 			return err;
@@ -291,6 +303,8 @@ static int settle_opening(struct arrival *a)
 {
 	struct uprobe_opening *opening = &a->opening;
 
+	if (a->unwanted && a->attempt != ATTEMPT_LAST)
+		return -ENOBUFS;
 	if (opening->missed >= 0)
 		return 0;
 	if (!opening->diverted && !opening->divert &&
@@ -402,13 +416,8 @@ static void commit_all(struct arrival *a)
 	settle_call(a);
 	if (unlikely(a->opening.diverted) && a->opened)
 		uprobe_divert_again(a->site->space, a->opening.sp);
-	if (!a->returned)
-		return;
-	uprobe_calls_closed(ut, a->returned);
-	if (unlikely(ut->keeps) && !ut->calls) {
-		ut->keeps = false;
-		uprobe_mark(current->mm, 0, ULONG_MAX);
-	}
+	if (a->returned)
+		uprobe_calls_closed(ut, a->returned);
 }
 
 /* ---- attempts ----------------------------------------------------------- */
@@ -428,6 +437,7 @@ static int deliver(struct arrival *a)
 	a->nr = a->used = a->asked = a->kept = 0;
 	a->opening.takers = a->opening.keepers = a->opening.lost = 0;
 	a->declined = 0;
+	a->removes = false;
 	a->opened = NULL;
 	a->opening.timed = false;
 	/* a site that is both has its return role first: the call is over */
@@ -451,7 +461,7 @@ static int deliver(struct arrival *a)
 	err = gather_entry(a);
 	if (err)
 		return err;
-	if (!may_wait && a->asked && !a->kept)
+	if (!may_wait && a->asked && !a->kept && uprobe_site_may_ask(a->site))
 		return -EAGAIN;
 	commit_all(a);
 	return 0;
@@ -564,6 +574,51 @@ static bool attempt(struct arrival *a)
 	return !err;
 }
 
+/*
+ * Nothing is procured for a thread that nobody wants here: neither sites where it
+ * returns, nor memory.
+ */
+static bool anybody_wants(struct uprobe *uprobe)
+{
+	struct uprobe_consumer *uc;
+	bool wanted = false;
+
+	rcu_read_lock_trace();
+	migrate_disable();
+	for_each_consumer(uc, uprobe) {
+		wanted = uprobe_wish_of(uc, NULL) != UPROBE_WISH_NONE;
+		if (wanted)
+			break;
+	}
+	migrate_enable();
+	rcu_read_unlock_trace();
+	return wanted;
+}
+
+/*
+ * Nobody wanted the entry. Is that so for everybody in this address space? A handler
+ * that asks for removal is to have it; else that is asked but once a second.
+ */
+static void ask_again(struct arrival *a, struct uprobe *uprobe)
+{
+	if (!a->removes && !uprobe_site_may_ask(a->site))
+		return;
+	WRITE_ONCE(a->site->ask_at, jiffies + UPROBE_ASK_SITE_AGAIN);
+	uprobe_recheck(uprobe, current->mm);
+}
+
+/*
+ * No call of this process returns here, and none is sought but once in a while: does
+ * anybody want returns at all? A place of return has no filter of its own.
+ */
+static void ask_about_returns(struct uprobe_space *space)
+{
+	if (!uprobe_may_ask(space->ask_at, UPROBE_ASK_SPACE_AGAIN))
+		return;
+	WRITE_ONCE(space->ask_at, jiffies + UPROBE_ASK_SPACE_AGAIN);
+	uprobe_mark(current->mm, 0, ULONG_MAX);
+}
+
 /**
  * uprobe_deliver_patiently - deliver a hit, whatever it takes
  * @ut: the current thread
@@ -590,8 +645,11 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 	if (READ_ONCE(site->is_return) && ut->calls)
 		a.returned = uprobe_calls_returned(ut, site->vaddr, regs);
 	if (READ_ONCE(site->is_return) && !a.returned &&
-	    uprobe_calls_are_sought(ut))
+	    uprobe_calls_are_sought(ut)) {
 		a.returned = uprobe_calls_fetch(ut, site->vaddr, regs);
+		if (!a.returned)
+			ask_about_returns(site->space);
+	}
 	ut->unread.nr_bad = 0;
 	do {
 		if (++tries == MAX_ATTEMPTS || fatal_signal_pending(current))
@@ -599,7 +657,9 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 		a.entry = uprobe;
 		/* for who comes between this and the attempt there is no site */
 		a.opening.missed = UPROBE_MISSED_NO_SITE;
-		if (uprobe && uprobe_wants_returns(uprobe, current->mm))
+		a.unwanted = uprobe && !anybody_wants(uprobe);
+		if (uprobe && !a.unwanted &&
+		    uprobe_wants_returns(uprobe, current->mm))
 			uprobe_calls_prepare(ut, uprobe, site, regs, a.returned,
 					     &a.opening);
 	} while (!attempt(&a));
@@ -607,7 +667,7 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 		uprobe_calls_divert(ut, site->space, regs, &a.opening);
 	if (uprobe) {
 		if (a.asked && !a.kept)
-			uprobe_recheck(uprobe, current->mm);
+			ask_again(&a, uprobe);
 		uprobe_put(uprobe);
 	}
 }

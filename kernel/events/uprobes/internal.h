@@ -173,6 +173,8 @@ struct uprobe_left {
  *	lets its parent wait
  * @is_swept: a thread looks which of them can go
  * @next_sweep: jiffies before which none does so again, for want of room
+ * @ask_at: when all filters may be asked again because no call returned where one
+ *	might, in jiffies
  * @inherited: filters must be asked about every site, since fork made them.
  *	mmap_lock.
  * @absent_start: first of the places that wait for a page (absent.c). mmap_lock.
@@ -208,6 +210,7 @@ struct uprobe_space {
 	bool			trampoline_lost;
 	bool			is_swept;
 	unsigned long		next_sweep;
+	unsigned long		ask_at;
 	bool			inherited;
 	bool			wanders;
 	struct uprobe_left	left[UPROBE_NR_LEFT];
@@ -264,6 +267,7 @@ enum uprobe_text {
  *	or what a debugger has written. Written under mmap_lock held for
  *	writing, or for reading and uprobe_space::tree_lock.
  * @text: and what that makes of the instruction. Written like @byte.
+ * @ask_at: when filters may be asked again because nobody wanted a hit, in jiffies
  * @rcu: frees it
  */
 struct uprobe_site {
@@ -285,6 +289,7 @@ struct uprobe_site {
 	struct arch_uprobe	arch;
 	u8			byte;
 	enum uprobe_text	text;
+	unsigned long		ask_at;
 	struct rcu_head		rcu;
 };
 
@@ -429,7 +434,7 @@ struct uprobe_unread {
  * @depth_of: uprobe_call::id of the call whose depth is known
  * @depth_at: uprobe_thread::unlinked when it was found out
  * @depth: how many calls of its uprobe were open then, with this one
- * @pouches: of all consumers that have one (uprobe_pouch_of())
+ * @pouches: of all consumers that have one (uprobe_pouch_filled())
  *
  * Owned by one thread. In the pool, @site and @uprobe with what belongs to them
  * are those of its last use, for the next one is often the same.
@@ -729,7 +734,7 @@ static inline bool uprobe_consumer_is_returner(const struct uprobe_consumer *uc)
 bool uprobe_is_target(const struct mm_struct *mm);
 
 /* scope.c */
-void uprobe_scope_copied(struct task_struct *t);
+void uprobe_scope_copied(struct task_struct *t, u64 flags);
 
 /* mappings.c */
 bool uprobe_vma_is_text(const struct vm_area_struct *vma);
@@ -867,6 +872,25 @@ void uprobe_go_on(struct uprobe_thread *ut, unsigned long vaddr,
 		  struct pt_regs *regs);
 
 /* deliver.c */
+/*
+ * Nobody wanted an entry at a site: is that so for the whole address space? Who was
+ * wanted may have ended while others use its memory. More often the thread is one of a
+ * process where another one is wanted, so filters are asked but once in a while.
+ */
+#define UPROBE_ASK_SITE_AGAIN	HZ
+#define UPROBE_ASK_SPACE_AGAIN	(10 * HZ)
+
+/* @at: not before this time, in jiffies, which is at the most @wait ahead of its setting. */
+static inline bool uprobe_may_ask(unsigned long at, unsigned long wait)
+{
+	return !time_in_range(at, jiffies + 1, jiffies + wait);
+}
+
+static inline bool uprobe_site_may_ask(const struct uprobe_site *site)
+{
+	return uprobe_may_ask(READ_ONCE(site->ask_at), UPROBE_ASK_SITE_AGAIN);
+}
+
 static inline enum uprobe_wish uprobe_wish_of(struct uprobe_consumer *uc,
 					      const struct uprobe_call *call)
 {

@@ -474,6 +474,7 @@ static void check_sites(struct uprobe_space *space, unsigned long start,
 		refcount_inc(&site->ref);
 		check_site(site);
 		uprobe_site_put(site);
+		cond_resched();
 	}
 }
 
@@ -492,6 +493,7 @@ static void fill_mapping(struct vm_area_struct *vma, unsigned long start,
 		if (uprobe_wanted(uprobe, vma->vm_mm))
 			uprobe_place(uprobe, vma);
 		uprobe_put(uprobe);
+		cond_resched();
 	}
 }
 

@@ -92,12 +92,13 @@ again:
 	}
 }
 
-/* Calls that are opened from now on have no room for who has left. */
+/* New calls need no room for who has left. */
 static void take_pouch_away(struct uprobe *uprobe)
 {
 	struct uprobe_consumer *uc;
 	unsigned int size = 0;
 
+	lockdep_assert_held(&uprobe->lock);
 	list_for_each_entry(uc, &uprobe->consumers, cons_node) {
 		if (uc->pouch_size)
 			size = max(size, pouch_end(uc));
@@ -580,6 +581,7 @@ static int install_everywhere(struct uprobe *uprobe, struct uprobe_consumer *uc)
 			install_in(uprobe, &maps[i], deadline);
 		if (fatal_signal_pending(current))
 			err = -EINTR;
+		cond_resched();
 	}
 	put_mappings(maps, nr);
 out:

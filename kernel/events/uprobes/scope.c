@@ -4,8 +4,8 @@
  *
  * Filters are asked when something is mapped, and when consumers come and go. Some
  * of them go by what a task is: its user, its cgroup. When that changes, the whole
- * address space is looked at once more, before any of its threads goes on in user
- * mode. Who registers such a consumer announces it, and so the change and the
+ * address space is looked at once more, before the task goes on in user mode, and
+ * of a process that moves any of its threads. Who registers such a consumer announces it, and so the change and the
  * registration don't miss each other:
  *
  *	task changes				consumer comes
@@ -21,8 +21,10 @@
 #include <linux/atomic.h>
 #include <linux/cgroup.h>
 #include <linux/cred.h>
-#include <linux/oom.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <uapi/linux/sched.h>
 
 #include "internal.h"
 
@@ -71,9 +73,24 @@ void uprobe_credentials_changed(const struct cred *old)
 		uprobe_mark(current->mm, 0, ULONG_MAX);
 }
 
+/* A leader may have ended before others. */
+static struct mm_struct *mm_of_process(struct task_struct *task)
+{
+	struct mm_struct *mm;
+	struct task_struct *t;
+
+	guard(rcu)();
+	for_each_thread(task, t) {
+		mm = get_task_mm(t);
+		if (mm)
+			return mm;
+	}
+	return NULL;
+}
+
 /**
  * uprobe_cgroup_changed - a process, or one of its threads, has moved
- * @task: its leader, or the thread; a leader may have ended before others
+ * @task: its leader, or the thread
  *
  * Called by cgroup_attach_task(), behind the migration. A child whose fork has copied
  * the mappings, and who comes into the new cgroup with its parent, sees that
@@ -83,42 +100,31 @@ void uprobe_credentials_changed(const struct cred *old)
  */
 void uprobe_cgroup_changed(struct task_struct *task)
 {
+	struct mm_struct *mm;
+
 	if ((task->flags & PF_KTHREAD) || !matters())
 		return;
-	/* under its task_lock() the mm stays */
-	task = find_lock_task_mm(task);
-	if (!task)
+	mm = mm_of_process(task);
+	if (!mm)
 		return;
-	uprobe_mark_for_all(task->mm, 0, ULONG_MAX);
-	task_unlock(task);
+	uprobe_mark_for_all(mm, 0, ULONG_MAX);
+	mmput_async(mm);
 	uprobe_count_walk();
 }
-
-#ifdef CONFIG_CGROUPS
-static bool is_in_same_cgroup(struct task_struct *t)
-{
-	guard(rcu)();
-	return task_dfl_cgroup(t) == task_dfl_cgroup(current);
-}
-#else
-static bool is_in_same_cgroup(struct task_struct *t)
-{
-	return true;
-}
-#endif
 
 /**
  * uprobe_scope_copied - a task has been made, and is about to get its flag
  * @t: hasn't run yet; its credentials and cgroup are those that it begins with
+ * @flags: of clone()
  *
  * Sites are copied with the mappings. So only who is put elsewhere by clone3() is
  * looked at.
  *
  * Context: in copy_process(), behind cgroup_post_fork().
  */
-void uprobe_scope_copied(struct task_struct *t)
+void uprobe_scope_copied(struct task_struct *t, u64 flags)
 {
-	if (!matters() || is_in_same_cgroup(t))
+	if (!(flags & CLONE_INTO_CGROUP) || !matters())
 		return;
 	if (t->mm != current->mm)
 		uprobe_mark_child(t->mm);

@@ -350,6 +350,7 @@ static struct uprobe_site *alloc_site(struct uprobe_space *space,
 	INIT_LIST_HEAD(&site->uprobe_node);
 	site->space = space;
 	site->vaddr = vaddr;
+	site->ask_at = jiffies;
 	return site;
 }
 
@@ -632,6 +633,7 @@ static struct uprobe_space *alloc_space(struct mm_struct *mm)
 	space->mm = mm;
 	space->losses = 1;
 	space->next_scan = jiffies;
+	space->ask_at = jiffies + UPROBE_ASK_SPACE_AGAIN;
 	INIT_LIST_HEAD(&space->areas);
 	INIT_DELAYED_WORK(&space->tidy, tidy);
 	INIT_LIST_HEAD(&space->semaphores);

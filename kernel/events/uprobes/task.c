@@ -94,7 +94,7 @@ static void inherit_calls(struct task_struct *child)
  * calls: the frames they came from are their parent's. A child with a copy of
  * the address space returns from the same frames.
  */
-void uprobe_copy_process(struct task_struct *t, unsigned long flags)
+void uprobe_copy_process(struct task_struct *t, u64 flags)
 {
 	struct mm_struct *mm = t->mm;
 
@@ -108,7 +108,7 @@ void uprobe_copy_process(struct task_struct *t, unsigned long flags)
 	} else if ((flags & CLONE_VFORK) && mm->uprobes_state.space) {
 		atomic_inc(&mm->uprobes_state.space->nr_vforks);
 	}
-	uprobe_scope_copied(t);
+	uprobe_scope_copied(t, flags);
 	if (uprobe_is_dirty(mm))
 		set_tsk_thread_flag(t, TIF_UPROBE);
 }

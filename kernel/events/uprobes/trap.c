@@ -128,6 +128,7 @@ static noinline bool tell_several(struct uprobe_thread *ut,
 {
 	const struct uprobe_call *returning = returns ? &call->pub : NULL;
 	struct uprobe_consumer *uc, *recorder = NULL;
+	bool wanted = returns;
 	unsigned int nr = 0;
 
 	for_each_consumer(uc, uprobe) {
@@ -141,16 +142,20 @@ static noinline bool tell_several(struct uprobe_thread *ut,
 			*takers &= ~BIT_ULL(uc->bit);
 			break;
 		case UPROBE_WISH_TALLY:
+			wanted = true;
 			break;
 		case UPROBE_WISH_RECORD:
 			if (recorder)
 				return false;
+			wanted = true;
 			recorder = uc;
 			break;
 		case UPROBE_WISH_HANDLER:
 			return false;
 		}
 	}
+	if (!wanted)
+		return !uprobe_site_may_ask(site);
 	/* nobody of those who are told wants its return: it opens no call */
 	if (!returns && !(*takers & READ_ONCE(uprobe->returners)))
 		call = NULL;
@@ -193,13 +198,15 @@ static __always_inline bool tell(struct uprobe_thread *ut,
 	if (wish == UPROBE_WISH_RECORD)
 		return record_one(ut, site, regs, uc, call, returns, takers);
 	*takers = 0;
-	return wish == UPROBE_WISH_NONE;
+	return wish == UPROBE_WISH_NONE &&
+	       (returns || !uprobe_site_may_ask(site));
 }
 
 /* ---- entries and returns ------------------------------------------------ */
 
 /* For a thread that is in the same process as one that is wanted. */
-static noinline bool nobody_wants(struct uprobe *uprobe, u64 epoch)
+static noinline bool nobody_wants(const struct uprobe_site *site,
+				  struct uprobe *uprobe, u64 epoch)
 {
 	struct uprobe_consumer *uc;
 	unsigned int nr = 0;
@@ -210,7 +217,7 @@ static noinline bool nobody_wants(struct uprobe *uprobe, u64 epoch)
 		     uprobe_wish_of(uc, NULL) != UPROBE_WISH_NONE))
 			return false;
 	}
-	return true;
+	return !uprobe_site_may_ask(site);
 }
 
 /* An entry whose return somebody may want. */
@@ -224,7 +231,7 @@ static bool enter_call(struct uprobe_thread *ut, struct uprobe_site *site,
 
 	call = uprobe_call_try(ut, uprobe, site, regs);
 	if (unlikely(!call))
-		return nobody_wants(uprobe, epoch);
+		return nobody_wants(site, uprobe, epoch);
 	told = tell(ut, site, regs, uprobe, call, false, epoch, &takers);
 	takers &= returners;
 	if (unlikely(!told || !takers)) {

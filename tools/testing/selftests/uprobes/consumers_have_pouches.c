@@ -307,6 +307,44 @@ static void too_large_pouches_are_refused(void)
 	remove_consumer("large");
 }
 
+static void *descend_in_thread(void *unused)
+{
+	return (void *)descend(200, unused);
+}
+
+/* At a depth of 201 there is room for 201 * 256 bytes: 25 calls of 2,000 bytes and a bit. */
+static void too_much_is_kept(void)
+{
+	char *limit = read_file(DEPTH_LIMIT, NULL);
+	pthread_t thread;
+	void *sum;
+	long kept;
+
+	add("none", 0, 0);
+	add("much", 2000, 0);
+	add("thirds", 8, 3);
+	must(limit && !write_file(DEPTH_LIMIT, 0, "201"));
+	/* a thread of its own: what others have pooled, they have */
+	must(!pthread_create(&thread, NULL, descend_in_thread, NULL) && !pthread_join(thread, &sum));
+	equal((long)sum, SUM(200), "keeping_too_much_computes_the_same");
+	must(!write_file(DEPTH_LIMIT, 0, limit));
+	free(limit);
+	has_seen("too_much", "none", 201, 0, 0);
+	kept = seen("much", "returns");
+	if (kept < 20 || kept > 30)
+		note("%ld calls have kept something", kept);
+	check(kept >= 20 && kept <= 30, "as_many_return_as_there_is_room_for");
+	equal(seen("much", "memory"), 201 - kept, "the_others_are_missed");
+	equal(all_missed("much"), 201 - kept, "for_one_cause");
+	/* 200, 199, … are entered in this order */
+	equal(seen("thirds", "declined"), 67, "declined_calls_are_declined_all_the_same");
+	equal(seen("thirds", "memory") + seen("thirds", "returns"), 134, "and_counted_once");
+	equal(seen("much", "wrong") + seen("thirds", "wrong") + seen("none", "wrong"), 0, "no_pouch_is_wrong");
+	remove_consumer("none");
+	remove_consumer("much");
+	remove_consumer("thirds");
+}
+
 static void insert_module(void)
 {
 	char path[100];
@@ -330,6 +368,7 @@ int main(void)
 	threads_have_their_own();
 	first_calls_of_threads_are_seen_to_return();
 	too_large_pouches_are_refused();
+	too_much_is_kept();
 	must(!syscall(SYS_delete_module, "consumer", 0));
 	return finish();
 }

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 
 #include "probes.h"
 
@@ -36,6 +37,11 @@ static PROBED int changes(int x)
 {
 	must(!syscall(SYS_setresuid, user_inside, 0, 0));
 	return x + 3;
+}
+
+static PROBED int around(int x)
+{
+	return changes(x) + 1;
 }
 
 static void call_target(void)
@@ -132,6 +138,12 @@ static int change_inside(void)
 	return !is_left;
 }
 
+static int change_inside_of_another(void)
+{
+	user_inside = 0;
+	return around(4) != 8;
+}
+
 /* The child has the memory of its parent. */
 static int in_vfork(void)
 {
@@ -196,6 +208,24 @@ static int without_leader(void)
 	pthread_exit(NULL);
 }
 
+/* With the memory of a process that ends. */
+static int serve_in_its_place(void *pid)
+{
+	while (getppid() == (long)pid)
+		usleep(1000);
+	answer(0);
+	serve();
+	return 0;
+}
+
+static int be_outlived(void)
+{
+	static char stack[1 << 16] __attribute__((aligned(16)));
+
+	must(clone(serve_in_its_place, stack + sizeof(stack), CLONE_VM | SIGCHLD, (void *)(long)getpid()) > 0);
+	_exit(0);
+}
+
 static int obey(char order)
 {
 	switch (order) {
@@ -214,6 +244,8 @@ static int obey(char order)
 		return as_user_in_thread();
 	case 'i':
 		return change_inside();
+	case 'I':
+		return change_inside_of_another();
 	case 'F':
 		return fork_inside();
 	case 'v':
@@ -222,6 +254,10 @@ static int obey(char order)
 		return exec_in_thread();
 	case 'l':
 		return without_leader();
+	case 'o':
+		return be_outlived();
+	case 'n':
+		return getpid();
 	case 'e':
 		_exit(0);
 	}
@@ -237,7 +273,8 @@ static void serve(void)
 	_exit(0);
 }
 
-static struct child start_in(const char *cgroup)
+/* @pid: the number that it shall have, or 0 */
+static struct child start_as(pid_t pid, const char *cgroup)
 {
 	struct clone_args args = { .exit_signal = SIGCHLD };
 	int orders[2], answers[2];
@@ -250,11 +287,17 @@ static struct child start_in(const char *cgroup)
 		args.cgroup = open(cgroup, O_PATH | O_CLOEXEC);
 		must((int)args.cgroup >= 0);
 	}
-	child.pid = cgroup ? syscall(SYS_clone3, &args, sizeof(args)) : fork();
+	if (pid) {
+		args.set_tid = (uintptr_t)&pid;
+		args.set_tid_size = 1;
+	}
+	child.pid = cgroup || pid ? syscall(SYS_clone3, &args, sizeof(args)) : fork();
 	must(child.pid >= 0);
 	if (!child.pid) {
 		orders_in = orders[0];
 		answers_out = answers[1];
+		close(orders[1]);
+		close(answers[0]);
 		serve();
 	}
 	if (cgroup)
@@ -266,9 +309,14 @@ static struct child start_in(const char *cgroup)
 	return child;
 }
 
+static struct child start_in(const char *cgroup)
+{
+	return start_as(0, cgroup);
+}
+
 static struct child start(void)
 {
-	return start_in(NULL);
+	return start_as(0, NULL);
 }
 
 static int order(struct child *child, char what)
@@ -380,12 +428,34 @@ static void move(const struct child *child, const char *cgroup)
 	must(!write_file(path, 0, pid));
 }
 
+static int open_perf(const char *event, int pid, int cpu);
+
+/* The last call that returns isn't of this event, and is only counted. */
+static void call_around_the_last_one(void)
+{
+	struct child one = start();
+	struct place place = place_of((void *)around);
+	int fd;
+
+	scoped('r', "uid=1000", "inner", (void *)changes, "");
+	must(!command("r:t/outer %s:0x%lx", place.path, place.offset));
+	enable("inner");
+	fd = open_perf("outer", one.pid, -1);
+	must(!order(&one, 'u') && !order(&one, 'I'));
+	equal(count("inner", "returns"), 1, "inner_call_returns_as_another");
+	equal(count("outer", "returns"), 1, "so_does_the_one_around_it");
+	must(!close(fd));
+	check(is_left_alone(&one), "sites_go_with_a_last_call_that_is_only_counted");
+	remove_all();
+	end(&one);
+}
+
 static void cgroups(void)
 {
 	struct child one = start(), other = start(), born;
 
 	scoped('p', "cgroup=/a", "cgroup", (void *)target, "");
-	scoped('p', "cgroup=/a\\072b\\054c\\040d", "named", (void *)target, "");
+	scoped('p', "cgroup=/a\\072b\\054c\\040d\\043e\\134f", "named", (void *)target, "");
 	enable_all();
 	must(!order(&one, 'c'));
 	equal(entries("cgroup"), 0, "another_cgroup_is_not_told_of");
@@ -405,7 +475,7 @@ static void cgroups(void)
 	must(!order(&born, 'c'));
 	equal(entries("cgroup"), 4 * NR_CALLS, "who_is_born_there_is_told_of");
 	end(&born);
-	move(&one, "/a:b,c d");
+	move(&one, "/a:b,c d#e\\f");
 	must(!order(&one, 'c'));
 	equal(entries("named"), NR_CALLS, "names_may_have_any_characters");
 	remove_all();
@@ -487,6 +557,60 @@ static void child_with_the_memory(void)
 	check(is_balanced("parent_ret"), "parent_is_balanced");
 	end(&one);
 	remove_all();
+}
+
+/* Until its site is asked about again, which may take a second. */
+static void call_and_wait(struct child *child)
+{
+	int i;
+
+	for (i = 0; i < 100 && !is_left_alone(child); i++) {
+		must(!order(child, 'c'));
+		usleep(100000);
+	}
+}
+
+/* Who is named ends, and another process goes on with its memory, and so with its breakpoints. */
+static void memory_that_outlives_its_process(const char *kinds, bool soon, const char *name)
+{
+	struct child one = start();
+	unsigned long told = 0;
+	char scope[64];
+
+	sprintf(scope, "tgid=%d", one.pid);
+	if (strchr(kinds, 'p'))
+		scoped('p', scope, "gone", (void *)target, "");
+	if (strchr(kinds, 'r'))
+		scoped('r', scope, "gone_ret", (void *)target, "");
+	enable_all();
+	must(!order(&one, 'c'));
+	check(!is_left_alone(&one), "%s_has_breakpoints", name);
+	/* nobody is asked again for a second after this */
+	if (!soon)
+		must(!order(&one, 'v'));
+	told = entries(kinds[0] == 'p' ? "gone" : "gone_ret");
+	equal(told, NR_CALLS, "%s_is_told_of", name);
+	must(!order(&one, 'o'));
+	must(waitpid(one.pid, NULL, 0) == one.pid);
+	one.pid = order(&one, 'n');
+	if (soon)
+		must(!order(&one, 'c'));
+	else
+		call_and_wait(&one);
+	check(is_left_alone(&one), "%s_is_left_alone_in_the_end", name);
+	equal(entries(kinds[0] == 'p' ? "gone" : "gone_ret"), NR_CALLS, "%s_is_not_told_of_any_more", name);
+	end(&one);
+	remove_all();
+}
+
+static void who_outlives_the_scope(void)
+{
+	/* so that they come to this process */
+	must(!prctl(PR_SET_CHILD_SUBREAPER, 1));
+	memory_that_outlives_its_process("p", true, "memory_of_an_entry_event");
+	memory_that_outlives_its_process("r", true, "memory_of_a_return_event");
+	memory_that_outlives_its_process("pr", true, "memory_of_two_events");
+	memory_that_outlives_its_process("pr", false, "memory_that_was_asked_about");
 }
 
 /* ---- who listens --------------------------------------------------------- */
@@ -662,7 +786,7 @@ static void writers(void)
 /* It is nobody's then, whoever gets the number next. */
 static void process_that_has_ended(void)
 {
-	struct child one = start(), other = start();
+	struct child one = start(), other = start(), again;
 	char scope[64];
 
 	sprintf(scope, "tgid=%d", one.pid);
@@ -678,6 +802,11 @@ static void process_that_has_ended(void)
 	enable("ended");
 	must(!order(&other, 'c'));
 	equal(entries("ended"), NR_CALLS, "event_of_nobody_can_be_on");
+	again = start_as(one.pid, NULL);
+	must(again.pid == one.pid && !order(&again, 'c'));
+	equal(entries("ended"), NR_CALLS, "who_has_its_number_next_is_not_told_of");
+	check(is_left_alone(&again), "nor_touched");
+	end(&again);
 	remove_all();
 	end(&other);
 }
@@ -687,7 +816,7 @@ static void listing(void)
 	struct child one = start();
 	char scope[64], *before, *after;
 
-	sprintf(scope, "tgid=%d,uid=1000,cgroup=/a\\072b\\054c\\040d", one.pid);
+	sprintf(scope, "tgid=%d,uid=1000,cgroup=/a\\072b\\054c\\040d\\043e\\134f", one.pid);
 	scoped('p', scope, "listed", (void *)target, "x=%di");
 	scoped('r', "cgroup=/", "listed_ret", (void *)target, "x=entry(%di):s32");
 	scoped('p', "uid=0", "listed_uid", (void *)target, "");
@@ -707,7 +836,7 @@ static void make_cgroups(void)
 	mkdir(CGROUPS, 0755);
 	must(!mount("none", CGROUPS, "cgroup2", 0, NULL));
 	must(!mkdir(CGROUPS "/a", 0755) && !mkdir(CGROUPS "/a/b", 0755) && !mkdir(CGROUPS "/c", 0755) &&
-	     !mkdir(CGROUPS "/a:b,c d", 0755));
+	     !mkdir(CGROUPS "/a:b,c d#e\\f", 0755));
 }
 
 static void remove_cgroups(void)
@@ -715,7 +844,7 @@ static void remove_cgroups(void)
 	rmdir(CGROUPS "/a/b");
 	rmdir(CGROUPS "/a");
 	rmdir(CGROUPS "/c");
-	rmdir(CGROUPS "/a:b,c d");
+	rmdir(CGROUPS "/a:b,c d#e\\f");
 	umount2(CGROUPS, MNT_DETACH);
 }
 
@@ -730,11 +859,13 @@ int main(int argc, char **argv)
 	make_cgroups();
 	processes();
 	users();
+	call_around_the_last_one();
 	cgroups();
 	conditions_together();
 	program_of_a_thread();
 	process_without_a_leader();
 	child_with_the_memory();
+	who_outlives_the_scope();
 	return_of_another();
 	perf_events();
 	writers();

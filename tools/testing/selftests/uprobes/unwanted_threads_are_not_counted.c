@@ -3,7 +3,7 @@
  * Does an event that perf opened for one thread leave the other threads of the process alone?
  *
  * They share the text, and so execute the breakpoint. But nobody is told of them: neither perf, nor
- * uprobe_profile and uprobe_missed, and no call of theirs is kept open.
+ * uprobe_profile and uprobe_missed, no call of theirs is kept open, and where they return no breakpoint is made.
  *
  * Seen to fail while hits were asked about the process instead of the thread: all calls of the other one were entries.
  */
@@ -125,6 +125,26 @@ static void each_its_own(const char *event)
 	close(fd);
 }
 
+static void *call_elsewhere(void *unused)
+{
+	must(target(1) == 3);
+	return unused;
+}
+
+static void places_where_others_return(const char *event)
+{
+	int fd = open_for(event, 0, false);
+	pthread_t thread;
+	long breakpoints;
+
+	call_target(1);
+	breakpoints = text_differs(getpid(), (void *)target);
+	must(!pthread_create(&thread, NULL, call_elsewhere, NULL) && !pthread_join(thread, NULL));
+	equal(hits(fd), 1, "%s_counts_one_call", event);
+	equal(text_differs(getpid(), (void *)target), breakpoints, "%s_makes_no_breakpoint_for_others", event);
+	close(fd);
+}
+
 int main(void)
 {
 	define('p', "entry", target, "x=%di:s32");
@@ -137,6 +157,7 @@ int main(void)
 	at_the_same_time("return");
 	each_its_own("entry");
 	each_its_own("return");
+	places_where_others_return("return");
 	remove_all();
 	return finish();
 }

@@ -82,10 +82,12 @@ static bool is_intact(const struct test_consumer *tc, const struct uprobe_call *
 	return true;
 }
 
-/* A pouch is there with a call, if it was asked for, and is aligned. */
+/* A pouch is there with a call, if it was asked for, and is aligned. An entry may have to do without. */
 static bool fits(const struct test_consumer *tc, const struct uprobe_call *call, const struct uprobe_hit *hit)
 {
-	return !hit->pouch == !(call && tc->uc.pouch_size) && IS_ALIGNED((unsigned long)hit->pouch, sizeof(u64));
+	if (!hit->pouch)
+		return !call || !tc->uc.pouch_size || hit->opens;
+	return call && tc->uc.pouch_size && IS_ALIGNED((unsigned long)hit->pouch, sizeof(u64));
 }
 
 static int enter(struct test_consumer *tc, const struct uprobe_hit *hit)
