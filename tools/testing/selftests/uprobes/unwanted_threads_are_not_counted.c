@@ -139,6 +139,7 @@ static void places_where_others_return(const char *event)
 
 	call_target(1);
 	breakpoints = text_differs(getpid(), (void *)target);
+	check(breakpoints >= 2, "%s_has_breakpoints_of_its_own", event);
 	must(!pthread_create(&thread, NULL, call_elsewhere, NULL) && !pthread_join(thread, NULL));
 	equal(hits(fd), 1, "%s_counts_one_call", event);
 	equal(text_differs(getpid(), (void *)target), breakpoints, "%s_makes_no_breakpoint_for_others", event);

@@ -95,7 +95,7 @@ static int enter(struct test_consumer *tc, const struct uprobe_hit *hit)
 	unsigned long arg = first_argument(hit->regs);
 
 	atomic_long_inc(&tc->entries);
-	if (!hit->opens)
+	if (!hit->opens || (tc->uc.pouch_size && !hit->pouch))
 		atomic_long_inc(&tc->without);
 	if (!fits(tc, hit->opens, hit) || (hit->opens && hit->opens->func != hit->func))
 		atomic_long_inc(&tc->wrong);
