@@ -146,9 +146,9 @@ struct uprobe_hit {
  *	without any effect, for it may be called again, for the same hit. Reads
  *	the program's memory by uprobe_read_user() and its like. Returns how
  *	many bytes it has used; -E2BIG if there is too little room; -ENOENT if
- *	the consumer doesn't want the hit; -ESRCH if it may not want any of this
- *	address space: when all say so, their filters are asked, but not at every
- *	hit. May be NULL: nothing to read.
+ *	the consumer doesn't want the hit; -ESRCH, as after UPROBE_WISH_NONE, if it
+ *	may not want any of this address space: when all say so, their filters are
+ *	asked, but not at every hit. May be NULL: nothing to read.
  * @commit: all consumers have gathered: write the record. What is in @buf
  *	isn't used afterwards; with a @size of 0, as after UPROBE_WISH_TALLY,
  *	the hit is only counted. Doesn't sleep; preemption may be on. Returns 0,

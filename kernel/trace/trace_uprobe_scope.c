@@ -248,12 +248,14 @@ bool trace_uprobe_scope_changes(const struct trace_uprobe_scope *scope)
  * Does another process use the current one's memory, too? A thread isn't counted any
  * more before it leaves the memory (do_exit()), and not yet when it joins it
  * (copy_process()). So with one that leaves or one that joins meanwhile it errs on the
- * side of yes.
+ * side of yes. Only one of each, both within these few instructions, would deceive it.
  */
 static bool shares_memory(void)
 {
-	int before = atomic_read(&current->signal->live), users;
+	int before, users;
 
+	guard(preempt)();
+	before = atomic_read(&current->signal->live);
 	smp_rmb();
 	users = atomic_read(&current->mm->mm_users);
 	smp_rmb();

@@ -82,6 +82,20 @@ static __always_inline void push_call(struct uprobe_thread *ut,
 
 /* ---- calls that are over ------------------------------------------------ */
 
+/*
+ * Sites are kept for the thread's calls. The last one must not be closed by
+ * leave_quickly(); when it is, uprobe_notify_resume() looks which sites can go.
+ */
+static void keep_on(struct uprobe_thread *ut)
+{
+	struct open_call *call;
+
+	for (call = ut->calls; call; call = call->next)
+		call->losses = 0;
+	if (!ut->calls)
+		set_thread_flag(TIF_UPROBE);
+}
+
 /* @link points to the call in the thread's list. */
 static void drop_call(struct uprobe_thread *ut, struct open_call **link)
 {
@@ -91,11 +105,8 @@ static void drop_call(struct uprobe_thread *ut, struct open_call **link)
 	*link = call->next;
 	ut->nr_calls--;
 	ut->nr_timed -= call->timed;
-	/* sites may be there for it alone */
-	if (unlikely(ut->keeps) && !ut->calls) {
-		ut->keeps = false;
-		uprobe_mark(current->mm, 0, ULONG_MAX);
-	}
+	if (unlikely(ut->keeps))
+		keep_on(ut);
 	if (call->is_foreign) {
 		ut->pouches -= call->room;
 		kfree(call);
@@ -704,9 +715,7 @@ bool uprobe_calls_want(const struct uprobe *uprobe,
 			 uprobe_took(uc, call->epoch, call->takers);
 	if (wanted) {
 		ut->keeps = true;
-		/* the last one mustn't be closed by leave_quickly() */
-		for (call = ut->calls; call; call = call->next)
-			call->losses = 0;
+		keep_on(ut);
 	}
 	if (!attended)
 		uprobe_calls_release(ut);

@@ -356,6 +356,10 @@ static int gather_entry(struct arrival *a)
 	}
 	if (!a->opening.takers)
 		return 0;
+	/* should the call be missed, filters are asked: uprobe_count_call() */
+	if (a->attempt == ATTEMPT_TRAP &&
+	    (a->opening.takers & BIT_ULL(UPROBE_SHARED_BIT)))
+		return -EAGAIN;
 	if (a->attempt == ATTEMPT_TRAP)
 		return uprobe_calls_prepare_now(a->ut, a->entry, a->site,
 						a->hit.regs, a->returned,
@@ -613,10 +617,10 @@ static void ask_again(struct arrival *a, struct uprobe *uprobe)
  */
 static void ask_about_returns(struct uprobe_space *space)
 {
-	if (!uprobe_may_ask(space->ask_at, UPROBE_ASK_SPACE_AGAIN))
+	if (!uprobe_may_ask(READ_ONCE(space->ask_at), UPROBE_ASK_SPACE_AGAIN))
 		return;
 	WRITE_ONCE(space->ask_at, jiffies + UPROBE_ASK_SPACE_AGAIN);
-	uprobe_mark(current->mm, 0, ULONG_MAX);
+	uprobe_recheck_space(current->mm);
 }
 
 /**

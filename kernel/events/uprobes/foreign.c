@@ -189,6 +189,10 @@ static void take(struct question *q, struct uprobe_thread *ut)
 		*tail = call;
 		tail = &call->next;
 	}
+	if (unlikely(ut->keeps)) {
+		q->to->keeps = true;
+		ut->keeps = ut->calls;
+	}
 }
 
 /* The thread's own from now on, as its innermost ones. */

@@ -643,26 +643,42 @@ static void recheck_everywhere(struct uprobe *uprobe)
 }
 
 /**
- * uprobe_recheck - is this uprobe still wanted in this address space?
- * @uprobe: a handler of it has asked for removal
+ * uprobe_recheck_space - remove the sites that nobody wants any more
  * @mm: the current task's
+ *
+ * None is made, and of those that stay the text isn't looked at.
+ *
+ * Context: task context, no locks held.
+ */
+void uprobe_recheck_space(struct mm_struct *mm)
+{
+	struct uprobe_site *site;
+	unsigned long at = 0;
+
+	if (!mm->uprobes_state.space || mmap_write_lock_killable(mm))
+		return;
+	while ((site = uprobe_site_first(mm->uprobes_state.space, at))) {
+		at = site->vaddr + 1;
+		if (site->uprobe && !uprobe_wanted(site->uprobe, mm))
+			uprobe_recheck_site(site->uprobe, site);
+		cond_resched();
+	}
+	mmap_write_unlock(mm);
+}
+
+/**
+ * uprobe_recheck - is this uprobe still wanted in this address space?
+ * @uprobe: none of its consumers wanted a hit, or a handler has asked for removal
+ * @mm: the current task's
+ *
+ * If not, others may not be, either: they are asked at once.
  *
  * Context: task context, no locks held.
  */
 void uprobe_recheck(struct uprobe *uprobe, struct mm_struct *mm)
 {
-	struct uprobe_space *space;
-	struct uprobe_site *site;
-	unsigned long at = 0;
-
-	if (uprobe_wanted(uprobe, mm) || mmap_write_lock_killable(mm))
-		return;
-	space = mm->uprobes_state.space;
-	while ((site = uprobe_site_first(space, at))) {
-		at = site->vaddr + 1;
-		uprobe_recheck_site(uprobe, site);
-	}
-	mmap_write_unlock(mm);
+	if (!uprobe_wanted(uprobe, mm))
+		uprobe_recheck_space(mm);
 }
 
 /* ---- the API ------------------------------------------------------------ */

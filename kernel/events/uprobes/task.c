@@ -158,6 +158,11 @@ void uprobe_notify_resume(struct pt_regs *regs)
 	case STEP_RUNNING:
 		break;
 	}
+	/* sites were kept for calls, the last of which has returned */
+	if (unlikely(ut->keeps) && !ut->calls) {
+		ut->keeps = false;
+		uprobe_recheck_space(current->mm);
+	}
 }
 
 static struct notifier_block exception_notifier = {

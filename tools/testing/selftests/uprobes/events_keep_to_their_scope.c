@@ -44,6 +44,19 @@ static PROBED int around(int x)
 	return changes(x) + 1;
 }
 
+/* Calls @function, or comes without a call to where it would return. */
+int call_or_pass(int (*function)(int), int x);
+asm("	.text\n"
+    "call_or_pass:\n"
+    "	sub	$8, %rsp\n"
+    "	mov	%rdi, %rax\n"
+    "	mov	%esi, %edi\n"
+    "	test	%rax, %rax\n"
+    "	jz	1f\n"
+    "	call	*%rax\n"
+    "1:	add	$8, %rsp\n"
+    "	ret\n");
+
 static void call_target(void)
 {
 	volatile int i;
@@ -258,6 +271,10 @@ static int obey(char order)
 		return be_outlived();
 	case 'n':
 		return getpid();
+	case 'p':
+		return call_or_pass(target, 1) != 3;
+	case 'P':
+		return call_or_pass(NULL, 1);
 	case 'e':
 		_exit(0);
 	}
@@ -559,13 +576,13 @@ static void child_with_the_memory(void)
 	remove_all();
 }
 
-/* Until its site is asked about again, which may take a second. */
-static void call_and_wait(struct child *child)
+/* Until filters are asked again, which may take seconds. */
+static void repeat_until_left_alone(struct child *child, char what)
 {
 	int i;
 
-	for (i = 0; i < 100 && !is_left_alone(child); i++) {
-		must(!order(child, 'c'));
+	for (i = 0; i < 300 && !is_left_alone(child); i++) {
+		must(!order(child, what));
 		usleep(100000);
 	}
 }
@@ -596,9 +613,27 @@ static void memory_that_outlives_its_process(const char *kinds, bool soon, const
 	if (soon)
 		must(!order(&one, 'c'));
 	else
-		call_and_wait(&one);
+		repeat_until_left_alone(&one, 'c');
 	check(is_left_alone(&one), "%s_is_left_alone_in_the_end", name);
 	equal(entries(kinds[0] == 'p' ? "gone" : "gone_ret"), NR_CALLS, "%s_is_not_told_of_any_more", name);
+	end(&one);
+	remove_all();
+}
+
+static void places_of_return_that_outlive_their_process(void)
+{
+	struct child one = start();
+	char scope[64];
+
+	sprintf(scope, "tgid=%d", one.pid);
+	scoped('r', scope, "gone", (void *)target, "");
+	enable("gone");
+	must(!order(&one, 'p') && !order(&one, 'o') && waitpid(one.pid, NULL, 0) == one.pid);
+	one.pid = order(&one, 'n');
+	check(!is_left_alone(&one), "memory_with_places_of_return_has_breakpoints");
+	repeat_until_left_alone(&one, 'P');
+	check(is_left_alone(&one), "who_only_passes_places_of_return_is_left_alone_in_the_end");
+	equal(entries("gone"), 1, "one_call_has_been_entered");
 	end(&one);
 	remove_all();
 }
@@ -611,6 +646,7 @@ static void who_outlives_the_scope(void)
 	memory_that_outlives_its_process("r", true, "memory_of_a_return_event");
 	memory_that_outlives_its_process("pr", true, "memory_of_two_events");
 	memory_that_outlives_its_process("pr", false, "memory_that_was_asked_about");
+	places_of_return_that_outlive_their_process();
 }
 
 /* ---- who listens --------------------------------------------------------- */
