@@ -83,16 +83,16 @@ static __always_inline void push_call(struct uprobe_thread *ut,
 /* ---- calls that are over ------------------------------------------------ */
 
 /*
- * Sites are kept for the thread's calls. The last one must not be closed by
- * leave_quickly(); when it is, uprobe_notify_resume() looks which sites can go.
+ * Sites are kept for the thread's calls. When the last one is closed,
+ * uprobe_notify_resume() looks which can go. That mustn't be done by leave_quickly(),
+ * which looks at the innermost call: either this one, or one that lies upon it and
+ * leaves it as it is.
  */
 static void keep_on(struct uprobe_thread *ut)
 {
-	struct open_call *call;
-
-	for (call = ut->calls; call; call = call->next)
-		call->losses = 0;
-	if (!ut->calls)
+	if (ut->calls)
+		ut->calls->losses = 0;
+	else
 		set_thread_flag(TIF_UPROBE);
 }
 

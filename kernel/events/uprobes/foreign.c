@@ -161,7 +161,7 @@ static bool has_returned(const struct open_call *call, const struct question *q)
 /* Functions that were entered by a jump have returned together. */
 static void take(struct question *q, struct uprobe_thread *ut)
 {
-	struct open_call **tail = q->found ? &q->rivals : &q->found;
+	struct open_call **tail = q->found ? &q->rivals : &q->found, **begin;
 	struct open_call **link = &ut->calls, *call;
 	unsigned int passed = 0;
 
@@ -172,6 +172,7 @@ static void take(struct question *q, struct uprobe_thread *ut)
 	}
 	while (*tail)
 		tail = &(*tail)->next;
+	begin = tail;
 	while ((call = *link) && has_returned(call, q)) {
 		ut->unlinked += link != &ut->calls;
 		*link = call->next;
@@ -189,7 +190,7 @@ static void take(struct question *q, struct uprobe_thread *ut)
 		*tail = call;
 		tail = &call->next;
 	}
-	if (unlikely(ut->keeps)) {
+	if (unlikely(ut->keeps) && *begin) {
 		q->to->keeps = true;
 		ut->keeps = ut->calls;
 	}

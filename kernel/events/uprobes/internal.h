@@ -812,6 +812,7 @@ int uprobe_put_off(struct uprobe_space *space, unsigned long vaddr,
 bool uprobe_wait_for_page(unsigned long absent);
 
 /* semaphore.c */
+void uprobe_semaphores_recheck(struct mm_struct *mm);
 void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm);
 bool uprobe_semaphores_waiting(struct uprobe_space *space);
 void uprobe_semaphores_retry(struct uprobe_space *space, bool again);

@@ -642,11 +642,19 @@ static void recheck_everywhere(struct uprobe *uprobe)
 	}
 }
 
+/* Is all that this site does still wanted? */
+static bool is_as_wanted(struct uprobe_site *site, struct mm_struct *mm)
+{
+	return uprobe_wanted(site->uprobe, mm) &&
+	       (!site->wants_returns || uprobe_wants_returns(site->uprobe, mm));
+}
+
 /**
  * uprobe_recheck_space - remove the sites that nobody wants any more
  * @mm: the current task's
  *
- * None is made, and of those that stay the text isn't looked at.
+ * With the places where their calls return, and their semaphores. Nothing is made,
+ * and of sites that stay the text isn't looked at.
  *
  * Context: task context, no locks held.
  */
@@ -659,10 +667,14 @@ void uprobe_recheck_space(struct mm_struct *mm)
 		return;
 	while ((site = uprobe_site_first(mm->uprobes_state.space, at))) {
 		at = site->vaddr + 1;
-		if (site->uprobe && !uprobe_wanted(site->uprobe, mm))
+		if (site->uprobe && !is_as_wanted(site, mm))
 			uprobe_recheck_site(site->uprobe, site);
+		/* its breakpoint couldn't be taken away so far */
+		else if (!site->uprobe && !site->is_return)
+			uprobe_site_remove(site);
 		cond_resched();
 	}
+	uprobe_semaphores_recheck(mm);
 	mmap_write_unlock(mm);
 }
 

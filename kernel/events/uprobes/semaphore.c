@@ -163,7 +163,8 @@ static void add(struct uprobe_space *space, struct uprobe *uprobe,
 	list_add(&sem->list, &space->semaphores);
 }
 
-static bool is_wanted(struct uprobe *uprobe, const struct uprobe_consumer *c,
+static bool is_wanted(const struct uprobe *uprobe,
+		      const struct uprobe_consumer *c,
 		      struct mm_struct *mm)
 {
 	struct uprobe_consumer *uc;
@@ -257,6 +258,32 @@ void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm)
 		if (sem->uprobe == uprobe && !sem->vaddr)
 			try_increase(sem, mm);
 	}
+}
+
+/**
+ * uprobe_semaphores_recheck - count down what nobody wants any more
+ * @mm: with a space
+ *
+ * Context: mmap_lock held for writing. May sleep.
+ */
+void uprobe_semaphores_recheck(struct mm_struct *mm)
+{
+	struct uprobe_space *space = mm->uprobes_state.space;
+	struct uprobe_semaphore *sem, *next;
+	LIST_HEAD(unwanted);
+
+	mmap_assert_write_locked(mm);
+	/* a uprobe that has one here has a site here */
+	rcu_read_lock_trace();
+	list_for_each_entry_safe(sem, next, &space->semaphores, list) {
+		if (sem->uprobe && !is_wanted(sem->uprobe, sem->uc, mm))
+			list_move(&sem->list, &unwanted);
+	}
+	rcu_read_unlock_trace();
+	list_for_each_entry_safe(sem, next, &unwanted, list)
+		release(sem, mm);
+	if (has_leavers(space))
+		uprobe_mark_areas(mm);
 }
 
 /**

@@ -50,6 +50,10 @@ void uprobe_free_utask(struct task_struct *t)
 		uprobe_leave_to_others(t->mm);
 	if (!ut)
 		return;
+	/* of those who go on with the memory nobody knows which sites were kept */
+	if (ut->keeps && t->mm)
+		uprobe_mark_for_all(t->mm, 0, ULONG_MAX);
+	ut->keeps = false;
 	uprobe_calls_attend(ut);
 	uprobe_calls_free(ut, t->flags & PF_EXITING ? UPROBE_MISSED_EXIT :
 						      UPROBE_MISSED_EXEC);

@@ -153,6 +153,12 @@ static int change_inside(void)
 
 static int change_inside_of_another(void)
 {
+	int i;
+
+	/* from the third one on all is at hand */
+	user_inside = USER;
+	for (i = 0; i < 4; i++)
+		must(around(i) == i + 4);
 	user_inside = 0;
 	return around(4) != 8;
 }
@@ -459,8 +465,8 @@ static void call_around_the_last_one(void)
 	enable("inner");
 	fd = open_perf("outer", one.pid, -1);
 	must(!order(&one, 'u') && !order(&one, 'I'));
-	equal(count("inner", "returns"), 1, "inner_call_returns_as_another");
-	equal(count("outer", "returns"), 1, "so_does_the_one_around_it");
+	equal(count("inner", "returns"), 5, "inner_call_returns_as_another");
+	equal(count("outer", "returns"), 5, "so_does_the_one_around_it");
 	must(!close(fd));
 	check(is_left_alone(&one), "sites_go_with_a_last_call_that_is_only_counted");
 	remove_all();
@@ -638,6 +644,31 @@ static void places_of_return_that_outlive_their_process(void)
 	remove_all();
 }
 
+/* The entry has somebody else, the return has nobody. */
+static void places_of_return_beside_another_event(void)
+{
+	struct child one = start();
+	struct place place = place_of((void *)target);
+	char scope[64];
+	long breakpoints;
+
+	sprintf(scope, "tgid=%d", one.pid);
+	must(!command("p:t/everybodys %s:0x%lx", place.path, place.offset));
+	scoped('r', scope, "gone", (void *)target, "");
+	enable_all();
+	must(!order(&one, 'p') && !order(&one, 'o') && waitpid(one.pid, NULL, 0) == one.pid);
+	one.pid = order(&one, 'n');
+	breakpoints = text_differs(one.pid, (void *)target);
+	equal(breakpoints, 2, "an_entry_and_a_place_of_return");
+	for (int i = 0; i < 300 && text_differs(one.pid, (void *)target) != 1; i++) {
+		must(!order(&one, 'P'));
+		usleep(100000);
+	}
+	equal(text_differs(one.pid, (void *)target), 1, "the_place_of_return_goes_alone");
+	end(&one);
+	remove_all();
+}
+
 static void who_outlives_the_scope(void)
 {
 	/* so that they come to this process */
@@ -647,6 +678,7 @@ static void who_outlives_the_scope(void)
 	memory_that_outlives_its_process("pr", true, "memory_of_two_events");
 	memory_that_outlives_its_process("pr", false, "memory_that_was_asked_about");
 	places_of_return_that_outlive_their_process();
+	places_of_return_beside_another_event();
 }
 
 /* ---- who listens --------------------------------------------------------- */
