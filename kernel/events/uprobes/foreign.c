@@ -193,6 +193,9 @@ static void take(struct question *q, struct uprobe_thread *ut)
 	if (unlikely(ut->keeps) && *begin) {
 		q->to->keeps = true;
 		ut->keeps = ut->calls;
+		/* as in keep_on() */
+		if (ut->calls)
+			ut->calls->losses = 0;
 	}
 }
 

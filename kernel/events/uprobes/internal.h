@@ -702,7 +702,7 @@ u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
 void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma);
 void uprobe_recheck_site(struct uprobe *uprobe, struct uprobe_site *site);
 void uprobe_recheck(struct uprobe *uprobe, struct mm_struct *mm);
-void uprobe_recheck_space(struct mm_struct *mm);
+bool uprobe_recheck_space(struct mm_struct *mm);
 
 /*
  * How many consumers there have been; to be read before the consumers of a hit

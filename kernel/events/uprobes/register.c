@@ -657,15 +657,19 @@ static bool is_as_wanted(struct uprobe_site *site, struct mm_struct *mm)
  * and of sites that stay the text isn't looked at.
  *
  * Context: task context, no locks held.
+ * Return: false if the current task is being killed, and nothing was done.
  */
-void uprobe_recheck_space(struct mm_struct *mm)
+bool uprobe_recheck_space(struct mm_struct *mm)
 {
+	struct uprobe_space *space = mm->uprobes_state.space;
 	struct uprobe_site *site;
 	unsigned long at = 0;
 
-	if (!mm->uprobes_state.space || mmap_write_lock_killable(mm))
-		return;
-	while ((site = uprobe_site_first(mm->uprobes_state.space, at))) {
+	if (!space)
+		return true;
+	if (mmap_write_lock_killable(mm))
+		return false;
+	while ((site = uprobe_site_first(space, at))) {
 		at = site->vaddr + 1;
 		if (site->uprobe && !is_as_wanted(site, mm))
 			uprobe_recheck_site(site->uprobe, site);
@@ -675,7 +679,10 @@ void uprobe_recheck_space(struct mm_struct *mm)
 		cond_resched();
 	}
 	uprobe_semaphores_recheck(mm);
+	if (RB_EMPTY_ROOT(&space->tree))
+		uprobe_mark_areas(mm);
 	mmap_write_unlock(mm);
+	return true;
 }
 
 /**

@@ -50,13 +50,12 @@ void uprobe_free_utask(struct task_struct *t)
 		uprobe_leave_to_others(t->mm);
 	if (!ut)
 		return;
-	/* of those who go on with the memory nobody knows which sites were kept */
-	if (ut->keeps && t->mm)
-		uprobe_mark_for_all(t->mm, 0, ULONG_MAX);
-	ut->keeps = false;
 	uprobe_calls_attend(ut);
 	uprobe_calls_free(ut, t->flags & PF_EXITING ? UPROBE_MISSED_EXIT :
 						      UPROBE_MISSED_EXEC);
+	/* others go on with the memory; if all are being killed, it takes a hit of theirs */
+	if (ut->keeps && t->mm && !(t->signal->flags & SIGNAL_GROUP_EXIT))
+		uprobe_recheck_space(t->mm);
 	uprobe_forget_interruptions(ut);
 	/* others look at the calls no more: see foreign.c */
 	WRITE_ONCE(t->utask, NULL);
@@ -163,10 +162,8 @@ void uprobe_notify_resume(struct pt_regs *regs)
 		break;
 	}
 	/* sites were kept for calls, the last of which has returned */
-	if (unlikely(ut->keeps) && !ut->calls) {
-		ut->keeps = false;
-		uprobe_recheck_space(current->mm);
-	}
+	if (unlikely(ut->keeps) && !ut->calls)
+		ut->keeps = !uprobe_recheck_space(current->mm);
 }
 
 static struct notifier_block exception_notifier = {
