@@ -778,6 +778,7 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 		tail = &copy->next;
 		child->nr_calls++;
 		child->nr_timed += copy->timed;
+		cond_resched();
 	}
 }
 

@@ -591,7 +591,7 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 }
 
 /**
- * uprobe_leave_to_others - the current thread ends, or is being killed
+ * uprobe_leave_to_others - the current thread ends, is being killed, or calls execve()
  * @mm: its own
  *
  * What it should have done before it goes on in user mode is for those to do who

@@ -36,6 +36,23 @@ struct uprobe_thread *uprobe_thread_make(gfp_t gfp)
 	return ut;
 }
 
+/*
+ * With the memory that the current thread leaves, by do_exit(), which has taken it out
+ * of signal::live, or by execve(), behind de_thread()? Its own process's don't if it
+ * ends, or calls execve() in another thread.
+ */
+static bool others_go_on(struct mm_struct *mm)
+{
+	struct signal_struct *signal = current->signal;
+	int others = atomic_read(&mm->mm_users) - 1;
+
+	smp_rmb();
+	if ((current->flags & PF_EXITING) &&
+	    ((signal->flags & SIGNAL_GROUP_EXIT) || signal->group_exec_task))
+		others -= atomic_read(&signal->live);
+	return others > 0;
+}
+
 /**
  * uprobe_free_utask - a thread ends, or its program does
  * @t: the current task
@@ -53,9 +70,10 @@ void uprobe_free_utask(struct task_struct *t)
 	uprobe_calls_attend(ut);
 	uprobe_calls_free(ut, t->flags & PF_EXITING ? UPROBE_MISSED_EXIT :
 						      UPROBE_MISSED_EXEC);
-	/* others go on with the memory; if all are being killed, it takes a hit of theirs */
-	if (ut->keeps && t->mm && !(t->signal->flags & SIGNAL_GROUP_EXIT))
+	if (ut->keeps && t->mm && others_go_on(t->mm)) {
 		uprobe_recheck_space(t->mm);
+		uprobe_leave_to_others(t->mm);
+	}
 	uprobe_forget_interruptions(ut);
 	/* others look at the calls no more: see foreign.c */
 	WRITE_ONCE(t->utask, NULL);
