@@ -94,6 +94,7 @@ unsigned long simple_strtoul(const char *s, char **end, unsigned int base)
 
 NOT_CALLED(copy_from_kernel_nofault)
 NOT_CALLED(glob_match)
+NOT_CALLED(preempt_schedule_thunk)
 NOT_CALLED(kallsyms_lookup_name)
 NOT_CALLED(register_trace_event)
 NOT_CALLED(trace_add_event_call)
@@ -104,8 +105,8 @@ NOT_CALLED(trace_seq_puts)
 NOT_CALLED(unregister_trace_event)
 NOT_CALLED(_copy_from_user)
 
-/* struct pcpu_hot begins with the current task */
-void *const_pcpu_hot[8];
+/* struct pcpu_hot begins with the current task; there is another name for who writes there */
+void *const_pcpu_hot[8], *pcpu_hot[8];
 
 void *ftrace_events[2] = { ftrace_events, ftrace_events };
 
