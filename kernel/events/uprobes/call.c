@@ -759,6 +759,7 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 	for (from = parent->calls; from; from = from->next) {
 		struct open_call call = *from;
 
+		cond_resched();
 		call.takers = inherit(from, mm);
 		if (!call.takers)
 			continue;
@@ -778,7 +779,6 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 		tail = &copy->next;
 		child->nr_calls++;
 		child->nr_timed += copy->timed;
-		cond_resched();
 	}
 }
 

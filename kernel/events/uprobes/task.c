@@ -70,6 +70,7 @@ void uprobe_free_utask(struct task_struct *t)
 	uprobe_calls_attend(ut);
 	uprobe_calls_free(ut, t->flags & PF_EXITING ? UPROBE_MISSED_EXIT :
 						      UPROBE_MISSED_EXEC);
+	/* who is being killed may leave it to a hit of theirs */
 	if (ut->keeps && t->mm && others_go_on(t->mm)) {
 		uprobe_recheck_space(t->mm);
 		uprobe_leave_to_others(t->mm);
