@@ -140,6 +140,24 @@ struct uprobe_hit {
 };
 
 /**
+ * struct uprobe_scope - some of the tasks, of which consumers want hits
+ * @has_task: is this task one of them? It is the current one, or kept.
+ * @has_mm: does one of them use this address space? It may be anybody's.
+ * @changes: a task can come into it and leave it, by its user or its cgroup
+ *
+ * Both are called in a section of RCU. One scope may serve any number of consumers: a process
+ * that maps their file is asked about once. It stays for a grace period of RCU after
+ * the last of them has unregistered.
+ */
+struct uprobe_scope {
+	bool (*has_task)(const struct uprobe_scope *self,
+			 struct task_struct *task);
+	bool (*has_mm)(const struct uprobe_scope *self,
+		       const struct mm_struct *mm);
+	bool changes;
+};
+
+/**
  * struct uprobe_consumer - somebody who wants the hits of a uprobe
  * @gather: an entry or, for @returns, a return: read what is needed into
  *	@buf, which has room for @size bytes and is aligned to 8. Atomic, and
@@ -148,7 +166,9 @@ struct uprobe_hit {
  *	many bytes it has used; -E2BIG if there is too little room; -ENOENT if
  *	the consumer doesn't want the hit; -ESRCH, as after UPROBE_WISH_NONE, if it
  *	may not want any of this address space: when all say so, their filters are
- *	asked, but not at every hit. May be NULL: nothing to read.
+ *	asked, but not at every hit. Memory that can't be read is no error: it is noted,
+ *	and what there is in its place is the consumer's to say. May be NULL: nothing to
+ *	read.
  * @commit: all consumers have gathered: write the record. What is in @buf
  *	isn't used afterwards; with a @size of 0, as after UPROBE_WISH_TALLY,
  *	the hit is only counted. Doesn't sleep; preemption may be on. Returns 0,
@@ -170,8 +190,6 @@ struct uprobe_hit {
  *	Not for the 64th consumer of a place and later ones, which can't decline
  *	calls either.
  * @timed: they want to know when and how long
- * @completes: who has entered returns: a thread in whose address space filter() has
- *	ceased to want hits keeps the sites for its own calls that @returns are wanted of
  * @asks_depth: gather() and commit() may call uprobe_call_depth()
  * @filter: does this consumer want hits of this address space? NULL: of all.
  *	Asked in task context with mm->mmap_lock of @mm possibly held, for
@@ -181,6 +199,9 @@ struct uprobe_hit {
  *	isn't asked about. Read by uprobe_register() and uprobe_apply().
  * @target: filter() wants at the most this task's address space. The consumer
  *	keeps the task until it has unregistered. NULL: nothing of the kind.
+ * @scope: of the address spaces that filter() wants only those that somebody in scope
+ *	uses. NULL: all of them. Who leaves a scope inside of calls keeps the
+ *	sites until they have returned. Whose a hit is wish() has to ask itself.
  * @count: told of each call of this consumer that ends otherwise than by a
  *	return, and of each inherited one. May be NULL. Must not sleep.
  * @cons_node: list of the uprobe's consumers; private to the core
@@ -215,11 +236,11 @@ struct uprobe_consumer {
 		      enum uprobe_event_count what);
 	bool			returns;
 	bool			timed;
-	bool			completes;
 	bool			asks_depth;
 	bool			targeted;
 	u16			pouch_size;
 	struct task_struct	*target;
+	const struct uprobe_scope *scope;
 
 	bool			general;
 	struct list_head	cons_node;
@@ -262,8 +283,6 @@ unsigned long uprobe_pending(struct uprobe *uprobe, struct uprobe_consumer *uc);
 unsigned int uprobe_call_depth(const struct uprobe_call *call);
 int uprobe_target_get(struct task_struct *task);
 void uprobe_target_put(struct task_struct *task);
-void uprobe_scope_get(void);
-void uprobe_scope_put(void);
 int uprobe_read_user(void *to, const void __user *from, size_t len);
 long uprobe_read_user_string(char *to, const char __user *from, long len);
 

@@ -16,9 +16,10 @@
  * keeps the names and types of the fields, and writes error_log. What it
  * doesn't know, such as $latency, is rewritten before it is called.
  *
- * Locks: everything but a hit runs under event_mutex, outermost. Creation
- * holds dyn_event_ops_mutex outside of it, because the library's error log is
- * one for all.
+ * Locks: everything but a hit runs under event_mutex. Creation holds
+ * dyn_event_ops_mutex outside of it, because the library's error log is one for
+ * all, and a write to uprobe_events commands_file::lock outside of both.
+ * scopes_lock is innermost.
  */
 #ifndef _KERNEL_TRACE_TRACE_UPROBE_H
 #define _KERNEL_TRACE_TRACE_UPROBE_H
@@ -97,6 +98,7 @@ enum trace_uprobe_error {
 	TRACE_UPROBE_ERR_BUSY,
 	TRACE_UPROBE_ERR_NUL,
 	TRACE_UPROBE_ERR_LINE_TOO_LONG,
+	TRACE_UPROBE_ERR_NO_END,
 	TRACE_UPROBE_ERR_SCOPE_KEY,
 	TRACE_UPROBE_ERR_SCOPE_TWICE,
 	TRACE_UPROBE_ERR_SCOPE_TGID,
@@ -126,23 +128,29 @@ struct trace_uprobe_place {
 };
 
 /**
- * struct trace_uprobe_scope - whose hits a probe wants: of who meets all of it
+ * struct trace_uprobe_scope - whose hits probes want: of who meets all of it
+ * @core: what the core sees of it
+ * @list: of those that probes have. scopes_lock.
+ * @users: how many probes have it; 0 while it belongs to a command. scopes_lock.
+ * @rcu: frees it
  * @has_tgid: a certain process
  * @tgid: which; or NULL: nobody
  * @has_uid: tasks of a certain real user
  * @uid: which
  * @cgroup: tasks in this cgroup of version 2, or below it; or NULL
- * @path: of @cgroup, as it was typed; owned
  *
  * Numbers and names were looked up for the writer, and stand for the same ever after.
  */
 struct trace_uprobe_scope {
-	bool		has_tgid;
-	struct pid	*tgid;
-	bool		has_uid;
-	kuid_t		uid;
-	struct cgroup	*cgroup;
-	char		*path;
+	struct uprobe_scope	core;
+	struct list_head	list;
+	unsigned int		users;
+	struct rcu_head		rcu;
+	bool			has_tgid;
+	struct pid		*tgid;
+	bool			has_uid;
+	kuid_t			uid;
+	struct cgroup		*cgroup;
 };
 
 /**
@@ -211,8 +219,9 @@ struct trace_uprobe_name {
  * @counts: what happened so far
  * @saved: arguments of a return event that are fetched at the entry, into the call's
  *	pouch; or NULL. Has no event, and no names that anybody sees.
- * @scope: whose hits it wants; or NULL: everybody's. Owned.
+ * @scope: whose hits it wants; or NULL: everybody's. One of its users.
  * @names_calls: its records say which call it is, or how deep that is
+ * @is_certain: its arguments are fetched into the record itself, as that is written
  * @unsettled: in a list since it was switched off, until
  *	trace_uprobe_settle_all(). event_mutex.
  * @is_picked: the command that is about to remove it names its place, else it
@@ -239,6 +248,7 @@ struct trace_uprobe {
 	struct trace_probe			*saved;
 	struct trace_uprobe_scope		*scope;
 	bool					names_calls;
+	bool					is_certain;
 	struct list_head			unsettled;
 	bool					is_picked;
 	struct rcu_head				rcu;
@@ -252,10 +262,12 @@ struct trace_uprobe {
  * @regs: the thread's registers
  * @func: address of the probed instruction in this process
  * @call: the call that returns; NULL at entry
+ * @opens: the call that is opened; or NULL
  * @pouch: what was kept for this return at the entry; or NULL
  * @args: fetched arguments, in a commit; in front of them is room for the
  *	head of a record and TRACE_UPROBE_FRONT bytes, behind them for
  *	TRACE_UPROBE_TAIL bytes
+ * @is_late: they haven't been fetched yet
  * @size: bytes in @args
  *
  * On the stack of a callback, for one hit.
@@ -265,9 +277,11 @@ struct trace_uprobe_hit {
 	struct pt_regs			*regs;
 	unsigned long			func;
 	const struct uprobe_call	*call;
+	const struct uprobe_call	*opens;
 	const void			*pouch;
 	void				*args;
 	int				size;
+	bool				is_late;
 };
 
 /* perf's header, nine fields of a sample, and the size of the record */
@@ -401,6 +415,7 @@ void trace_uprobe_complain_line(const char *line, int column, int error);
 void trace_uprobe_complain_place(const char *line, int column,
 				 const char *why);
 
+char *trace_uprobe_escape(const char *text, const char *which);
 void trace_uprobe_unescape(char *text);
 void trace_uprobe_free_command(struct trace_uprobe_command *cmd);
 
@@ -408,15 +423,13 @@ void trace_uprobe_free_command(struct trace_uprobe_command *cmd);
 int trace_uprobe_parse_scope(struct trace_uprobe_command *cmd, int column,
 			     size_t len);
 void trace_uprobe_free_scope(struct trace_uprobe_scope *scope);
-size_t trace_uprobe_print_scope(const struct trace_uprobe_scope *scope,
-				char *text, size_t size);
-bool trace_uprobe_scope_changes(const struct trace_uprobe_scope *scope);
+char *trace_uprobe_scope_text(const struct trace_uprobe_scope *scope);
+struct trace_uprobe_scope *
+trace_uprobe_share_scope(struct trace_uprobe_scope *scope);
 bool trace_uprobe_scope_has_process(const struct trace_uprobe_scope *scope,
 				    struct task_struct *task);
 bool trace_uprobe_scope_has(const struct trace_uprobe_scope *scope,
 			    struct task_struct *task);
-bool trace_uprobe_scope_has_mm(const struct trace_uprobe_scope *scope,
-			       const struct mm_struct *mm);
 
 /* trace_uprobe_args.c */
 int trace_uprobe_parse_args(const struct trace_uprobe_command *cmd,
@@ -431,7 +444,7 @@ int trace_uprobe_open_file(struct trace_uprobe *tu, const char *filename,
 			   unsigned long offset, int *error);
 int trace_uprobe_init_call(struct trace_uprobe *tu);
 void trace_uprobe_free(struct trace_uprobe *tu);
-void trace_uprobe_show(struct seq_file *m, struct trace_uprobe *tu);
+int trace_uprobe_show(struct seq_file *m, struct trace_uprobe *tu);
 int trace_uprobe_command_line(const char *line);
 int trace_uprobe_remove_all(void);
 
@@ -472,6 +485,8 @@ static inline int trace_uprobe_run_bpf(struct trace_uprobe *tu,
 
 /* trace_uprobe_fetch.c */
 int trace_uprobe_fetch(struct trace_uprobe_hit *hit, void *buf, size_t room);
+bool trace_uprobe_fetch_is_certain(const struct trace_probe *tp);
+void trace_uprobe_fetch_certain(struct trace_uprobe_hit *hit, void *buf);
 int trace_uprobe_fetch_saved(struct trace_uprobe_hit *hit, void *buf,
 			     size_t room);
 void trace_uprobe_name_call(const struct trace_uprobe *tu,

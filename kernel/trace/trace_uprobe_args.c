@@ -283,6 +283,12 @@ static void add_stand_in(struct draft *d, const struct argument *arg,
 	add_made_up(d, arg, at == body ? "$stack" : "\\0", at);
 }
 
+/* Did the library begin with the stand-in? What it doesn't look at may be in front. */
+static bool begins_with_stand_in(const struct fetch_insn *code)
+{
+	return code->op == FETCH_OP_STACKP || code->op == FETCH_OP_IMM;
+}
+
 /* ---- what is kept from the entry ---------------------------------------- */
 
 static int make_saved(struct trace_uprobe *tu)
@@ -344,6 +350,8 @@ static int save(const struct argument *arg, const char *body, const char *end,
 	if (ret)
 		return ret;
 	if (has_arg_n) {
+		if (!begins_with_stand_in(saved->args[i].code))
+			return complain(arg, arg->body, TP_ERR_BAD_VAR);
 		saved->args[i].code[0].op = FETCH_OP_ARG;
 		saved->args[i].code[0].param = arg_n.n;
 	}
@@ -357,10 +365,14 @@ static bool has_own(const char *body, const char *end)
 {
 	const char *at = operand_of(body, end);
 	const struct word *w;
+	size_t len;
 
-	for (w = words; w < words + ARRAY_SIZE(words); w++)
-		if (strlen(w->text) == end - at && !memcmp(w->text, at, end - at))
+	for (w = words; w < words + ARRAY_SIZE(words); w++) {
+		len = strlen(w->text);
+		if (len <= end - at && !memcmp(w->text, at, len) &&
+		    (at + len == end || at[len] == ')'))
 			return true;
+	}
 	return at - body >= 6 && !memcmp(at - 6, "entry(", 6);
 }
 
@@ -415,6 +427,8 @@ static int parse_arg_n(const struct argument *arg, const struct arg_n *arg_n)
 	ret = parse_own(arg, &d);
 	if (ret)
 		return ret;
+	if (!begins_with_stand_in(own->code))
+		return complain(arg, arg->body, TP_ERR_BAD_VAR);
 	if (is_return(arg)) {
 		i = save(arg, arg_n->at, arg_n->end, false);
 		if (i < 0)
@@ -475,6 +489,7 @@ int trace_uprobe_parse_args(const struct trace_uprobe_command *cmd,
 		if (ret)
 			return ret;
 	}
+	tu->is_certain = trace_uprobe_fetch_is_certain(&tu->tp);
 	if (tu->saved) {
 		tu->consumer.pouch_size = pouch_size(tu->saved);
 		trace_uprobe_set_saving(tu);

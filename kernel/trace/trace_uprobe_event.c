@@ -319,7 +319,8 @@ static int create_event(struct trace_uprobe_command *cmd)
 	if (!ret)
 		ret = trace_uprobe_parse_args(cmd, tu);
 	if (!ret && cmd->scope) {
-		trace_uprobe_set_scope(tu, cmd->scope);
+		trace_uprobe_set_scope(tu,
+				       trace_uprobe_share_scope(cmd->scope));
 		cmd->scope = NULL;
 	}
 	if (!ret)
@@ -486,19 +487,20 @@ int trace_uprobe_command_line(const char *line)
  * trace_uprobe_show - write a probe as the command that makes it again
  * @m: where to
  * @tu: the probe
+ *
+ * Return: 0 or -ENOMEM.
  */
-void trace_uprobe_show(struct seq_file *m, struct trace_uprobe *tu)
+int trace_uprobe_show(struct seq_file *m, struct trace_uprobe *tu)
 {
+	char *scope = trace_uprobe_scope_text(tu->scope);
 	const struct probe_arg *arg;
-	size_t len, size;
-	char *scope;
 
-	seq_putc(m, tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p');
-	size = seq_get_buf(m, &scope);
-	len = trace_uprobe_print_scope(tu->scope, scope, size);
-	seq_commit(m, len < size ? len : -1);
-	seq_printf(m, ":%s/%s ", trace_probe_group_name(&tu->tp),
-		   trace_probe_name(&tu->tp));
+	if (!scope)
+		return -ENOMEM;
+	seq_printf(m, "%c%s:%s/%s ",
+		   tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p', scope,
+		   trace_probe_group_name(&tu->tp), trace_probe_name(&tu->tp));
+	kfree(scope);
 	seq_escape(m, tu->name->text, TRACE_UPROBE_ESCAPED);
 	seq_printf(m, ":0x%0*lx", 2 * (int)sizeof(long), tu->offset);
 	if (tu->ref_ctr_offset)
@@ -506,12 +508,12 @@ void trace_uprobe_show(struct seq_file *m, struct trace_uprobe *tu)
 	for (arg = tu->tp.args; arg < tu->tp.args + tu->tp.nr_args; arg++)
 		seq_printf(m, " %s=%s", arg->name, arg->comm);
 	seq_putc(m, '\n');
+	return 0;
 }
 
 static int show_devent(struct seq_file *m, struct dyn_event *ev)
 {
-	trace_uprobe_show(m, trace_uprobe_of_devent(ev));
-	return 0;
+	return trace_uprobe_show(m, trace_uprobe_of_devent(ev));
 }
 
 static struct dyn_event_operations uprobe_event_ops = {

@@ -324,9 +324,11 @@ static int fetch(struct trace_uprobe_hit *hit, struct trace_probe *tp,
 	for (arg = tp->args; arg < tp->args + tp->nr_args; arg++) {
 		left = min_t(int, most - size,
 			     string_max * max(arg->count, 1U));
+		/* for want of room: empty, like the end of the one before */
 		if (unlikely(arg->dynamic))
 			size += fetch_strings(hit, arg,
-					      make_data_loc(left, head + size),
+					      make_data_loc(left, head + size -
+							    !left),
 					      buf + arg->offset, base);
 		else
 			process_fetch_insn(arg->code, hit->regs, hit,
@@ -351,6 +353,61 @@ int trace_uprobe_fetch(struct trace_uprobe_hit *hit, void *buf, size_t room)
 
 	return fetch(hit, &hit->tu->tp, head, RECORD_MAX - head, RECORD_MAX,
 		     buf, room);
+}
+
+/*
+ * Nothing but registers, constants and what the kernel keeps itself. $argN is one of
+ * these in 64-bit code, as far as it is in registers.
+ */
+static bool is_certain(const struct probe_arg *arg)
+{
+	switch (arg->code[0].op) {
+	case FETCH_OP_WORD:
+	case FETCH_OP_SAVED:
+		return !arg->dynamic;
+	case FETCH_OP_REG:
+	case FETCH_OP_STACKP:
+	case FETCH_OP_RETVAL:
+	case FETCH_OP_IMM:
+	case FETCH_OP_SAVED_WORD:
+		return arg->code[1].op == FETCH_OP_ST_RAW;
+	case FETCH_OP_ARG:
+		return arg->code[0].param < UPROBE_REGISTER_ARGUMENTS &&
+		       arg->code[1].op == FETCH_OP_ST_RAW;
+	default:
+		return false;
+	}
+}
+
+/**
+ * trace_uprobe_fetch_is_certain - can the arguments be fetched at any time?
+ * @tp: whose arguments
+ *
+ * Return: true if the size is known and no memory of the program's is read, in a
+ * 64-bit process.
+ */
+bool trace_uprobe_fetch_is_certain(const struct trace_probe *tp)
+{
+	int i;
+
+	for (i = 0; i < tp->nr_args; i++)
+		if (!is_certain(&tp->args[i]))
+			return false;
+	return true;
+}
+
+/**
+ * trace_uprobe_fetch_certain - fetch them into the record itself
+ * @hit: the hit, of a probe with certain arguments
+ * @buf: where to; trace_probe::size bytes
+ *
+ * Context: commit() of the core.
+ */
+void trace_uprobe_fetch_certain(struct trace_uprobe_hit *hit, void *buf)
+{
+	struct trace_probe *tp = &hit->tu->tp;
+
+	fetch(hit, tp, 0, tp->size, 0, buf, tp->size);
 }
 
 /**

@@ -4,16 +4,20 @@
  *
  *	uprobe_events	the commands; may be written, and fed back
  *	uprobe_profile	event, hits and missed, in the columns of kprobe_profile
- *	uprobe_missed	the same in full: one line for each probe, what was
- *			missed by cause; a line of names in front
+ *	uprobe_missed	the same in full: what was missed by cause; a line of
+ *			names in front
  *
- * All three list under event_mutex. For a return event a hit is a return.
+ * All three have a line for each probe, in the same order, and list under event_mutex.
+ * For a return event a hit is a return.
  */
 #include <linux/fs.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/security.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include "trace_uprobe.h"
 
@@ -60,12 +64,12 @@ void trace_uprobe_sum_counts(const struct trace_uprobe *tu,
 /**
  * struct listing - what a file shows
  * @names: writes a line before the first event, or NULL
- * @show: writes one event
+ * @show: writes one event; 0 or -errno
  * @has_counts: which are complete only when nobody is about to count
  */
 struct listing {
 	void (*names)(struct seq_file *m);
-	void (*show)(struct seq_file *m, struct trace_uprobe *tu);
+	int (*show)(struct seq_file *m, struct trace_uprobe *tu);
 	bool has_counts;
 };
 
@@ -96,9 +100,7 @@ static int list_show(struct seq_file *m, void *v)
 		return 0;
 	}
 	tu = trace_uprobe_of_devent(list_entry(v, struct dyn_event, list));
-	if (tu)
-		listing->show(m, tu);
-	return 0;
+	return tu ? listing->show(m, tu) : 0;
 }
 
 static const struct seq_operations list_ops = {
@@ -122,22 +124,71 @@ static int open_listing(struct file *file, const struct listing *listing)
 
 /* ---- uprobe_events ------------------------------------------------------ */
 
-static const struct listing commands = {
-	.show	= trace_uprobe_show,
+/* A path of PATH_MAX fits, also with each character escaped; and columns into u16. */
+#define COMMAND_MAX	(SZ_64K - 1)
+
+/* Who copies a listing, or buffers, writes at least so many bytes, and cuts anywhere. */
+#define CUT_MIN		4096
+
+/**
+ * struct commands_file - uprobe_events, opened
+ * @listing: what a reader sees; first, for it is what struct seq_file points to
+ * @lock: for the rest
+ * @text: COMMAND_MAX + 1 bytes, in which a line waits for its end; or NULL
+ * @len: bytes in @text
+ * @writer: whose line that is; only compared
+ */
+struct commands_file {
+	struct listing	listing;
+	struct mutex	lock;
+	char		*text;
+	size_t		len;
+	fl_owner_t	writer;
 };
+
+static struct commands_file *commands_of(struct file *file)
+{
+	struct seq_file *m = file->private_data;
+
+	return container_of((const struct listing *)m->private,
+			    struct commands_file, listing);
+}
 
 /* To open it for writing with truncation removes all events. */
 static int events_open(struct inode *inode, struct file *file)
 {
+	struct commands_file *commands;
 	int ret = security_locked_down(LOCKDOWN_TRACEFS);
 
 	if (!ret && (file->f_mode & FMODE_WRITE) && (file->f_flags & O_TRUNC))
 		ret = trace_uprobe_remove_all();
-	return ret ?: open_listing(file, &commands);
+	if (ret)
+		return ret;
+	commands = kzalloc(sizeof(*commands), GFP_KERNEL);
+	if (!commands)
+		return -ENOMEM;
+	commands->listing.show = trace_uprobe_show;
+	mutex_init(&commands->lock);
+	ret = open_listing(file, &commands->listing);
+	if (ret)
+		kfree(commands);
+	return ret;
 }
 
-/* A path of PATH_MAX fits, also with each character escaped; and columns into u16. */
-#define COMMANDS_MAX	(SZ_64K - 1)
+static int events_release(struct inode *inode, struct file *file)
+{
+	struct commands_file *commands = commands_of(file);
+
+	/* its writer shares files with others no longer, or has handed it on */
+	if (commands->len) {
+		commands->text[commands->len] = '\0';
+		trace_uprobe_complain_line(commands->text, commands->len,
+					   TRACE_UPROBE_ERR_NO_END);
+	}
+	kvfree(commands->text);
+	kfree(commands);
+	return seq_release(inode, file);
+}
 
 /* @text: one line, without its end. A '#' and what follows is a comment. */
 static int run_line(char *text)
@@ -146,70 +197,117 @@ static int run_line(char *text)
 	return trace_uprobe_command_line(text);
 }
 
-/*
- * All lines in @text; of its last one, if it has no end and there @is_more to come,
- * nothing.
- *
- * Return: bytes that are done; or, when a line has failed, -errno.
- */
-static ssize_t run_lines(char *text, size_t len, bool is_more)
+/* The last line, if it has no end, too, or it is kept. After an error nothing is. */
+static int run_lines(struct commands_file *commands, bool is_all)
 {
-	char *line = text, *end;
+	char *line = commands->text, *stop = line + commands->len, *end;
 	int ret;
 
-	for (; line < text + len; line = end + 1) {
+	*stop = '\0';
+	commands->len = 0;
+	for (; line < stop; line = end + 1) {
 		end = strchrnul(line, '\n');
-		if (!*end && end < text + len) {
+		if (!*end && end < stop) {
 			trace_uprobe_complain_line(line, end - line,
 						   TRACE_UPROBE_ERR_NUL);
 			return -EINVAL;
 		}
-		if (!*end && is_more)
-			break;
+		if (!*end && !is_all) {
+			commands->len = stop - line;
+			memmove(commands->text, line, commands->len);
+			return 0;
+		}
 		*end = '\0';
 		ret = run_line(line);
 		if (ret)
 			return ret;
 	}
-	return min_t(size_t, line - text, len);
+	return 0;
 }
 
-/* Return: bytes that are done, or -errno. */
-static ssize_t run_some(const char __user *text, size_t len)
+/* Return: bytes taken, or -errno. */
+static ssize_t take_text(struct commands_file *commands,
+			 const char __user *text, size_t len)
 {
-	size_t size = min_t(size_t, len, COMMANDS_MAX);
-	char *copy = memdup_user_nul(text, size);
-	ssize_t done;
-
-	if (IS_ERR(copy))
-		return PTR_ERR(copy);
-	done = run_lines(copy, size, size < len);
-	if (!done) {
+	if (!commands->text)
+		commands->text = kvmalloc(COMMAND_MAX + 1, GFP_KERNEL_ACCOUNT);
+	if (!commands->text)
+		return -ENOMEM;
+	if (commands->len == COMMAND_MAX) {
 		trace_uprobe_complain_line("", 0,
 					   TRACE_UPROBE_ERR_LINE_TOO_LONG);
-		done = -E2BIG;
+		return -E2BIG;
 	}
-	kfree(copy);
-	return done;
+	len = min(len, COMMAND_MAX - commands->len);
+	if (copy_from_user(commands->text + commands->len, text, len))
+		return -EFAULT;
+	commands->len += len;
+	return len;
+}
+
+static void free_text_if_done(struct commands_file *commands)
+{
+	if (commands->len)
+		return;
+	kvfree(commands->text);
+	commands->text = NULL;
+}
+
+/* A line without an end is complete, unless the write looks as if it had been cut. */
+static ssize_t take_and_run(struct commands_file *commands,
+			    const char __user *text, size_t len)
+{
+	size_t done = 0;
+	ssize_t ret;
+
+	while (done < len) {
+		ret = take_text(commands, text + done, len - done);
+		if (ret > 0) {
+			done += ret;
+			ret = run_lines(commands, done == len && len < CUT_MIN);
+		}
+		if (ret < 0) {
+			commands->len = 0;
+			return ret;
+		}
+	}
+	return len;
 }
 
 static ssize_t events_write(struct file *file, const char __user *text,
 			    size_t len, loff_t *pos)
 {
-	size_t done;
+	struct commands_file *commands = commands_of(file);
 	ssize_t ret;
 
-	for (done = 0; done < len; done += ret) {
-		ret = run_some(text + done, len - done);
-		if (ret < 0)
-			return ret;
-	}
-	return len;
+	guard(mutex)(&commands->lock);
+	ret = take_and_run(commands, text, len);
+	commands->writer = current->files;
+	free_text_if_done(commands);
+	return ret;
+}
+
+/*
+ * close() tells its writer what becomes of a line that was still waiting for its end.
+ * Others have the same file: a child has copied the descriptor, and closes it as well.
+ */
+static int events_flush(struct file *file, fl_owner_t owner)
+{
+	struct commands_file *commands = commands_of(file);
+	int ret;
+
+	guard(mutex)(&commands->lock);
+	if (!commands->len || commands->writer != owner)
+		return 0;
+	ret = run_lines(commands, true);
+	free_text_if_done(commands);
+	return ret;
 }
 
 static const struct file_operations events_file = {
 	.open		= events_open,
-	.release	= seq_release,
+	.flush		= events_flush,
+	.release	= events_release,
 	.read		= seq_read,
 	.write		= events_write,
 	.llseek		= seq_lseek,
@@ -217,7 +315,7 @@ static const struct file_operations events_file = {
 
 /* ---- uprobe_profile ----------------------------------------------------- */
 
-static void show_profile(struct seq_file *m, struct trace_uprobe *tu)
+static int show_profile(struct seq_file *m, struct trace_uprobe *tu)
 {
 	struct trace_uprobe_counts sum;
 	unsigned long missed = 0;
@@ -230,6 +328,7 @@ static void show_profile(struct seq_file *m, struct trace_uprobe *tu)
 	seq_printf(m, "  %-44s %15lu %15lu\n", trace_probe_name(&tu->tp),
 		   tu->kind == TRACE_UPROBE_RETURN ? sum.returns : sum.entries,
 		   missed);
+	return 0;
 }
 
 static const struct listing profile = {
@@ -262,7 +361,7 @@ static void show_names(struct seq_file *m)
 }
 
 /* GRP/EVENT and numbers, one blank between them, in the order of the names */
-static void show_missed(struct seq_file *m, struct trace_uprobe *tu)
+static int show_missed(struct seq_file *m, struct trace_uprobe *tu)
 {
 	struct trace_uprobe_counts sum;
 	unsigned long pending;
@@ -275,6 +374,7 @@ static void show_missed(struct seq_file *m, struct trace_uprobe *tu)
 	for (i = 0; i < UPROBE_NR_COUNTS; i++)
 		seq_printf(m, " %lu", sum.other[i]);
 	seq_putc(m, '\n');
+	return 0;
 }
 
 static const struct listing missed = {

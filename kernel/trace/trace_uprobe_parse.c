@@ -15,6 +15,7 @@
 #include <linux/minmax.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/string_helpers.h>
 
 #include "trace_uprobe.h"
 
@@ -35,6 +36,7 @@ static const char *own_texts[] = {
 	OWN(BUSY)	= "The event is in use",
 	OWN(NUL)	= "A command is text without NUL characters",
 	OWN(LINE_TOO_LONG) = "The line is too long",
+	OWN(NO_END)	= "The line had no end when the file was closed",
 	OWN(SCOPE_KEY)	= "Behind '@' goes tgid=N, uid=N or cgroup=/PATH, with commas between",
 	OWN(SCOPE_TWICE) = "This is there twice",
 	OWN(SCOPE_TGID)	= "There is no such process",
@@ -101,7 +103,7 @@ void trace_uprobe_complain_place(const char *line, int column, const char *why)
 static void complain_own(const struct trace_uprobe_command *cmd, int word,
 			 int column, int error)
 {
-	size_t len = 0;
+	size_t len = 0, at = 0;
 	char *line;
 	int i;
 
@@ -110,14 +112,11 @@ static void complain_own(const struct trace_uprobe_command *cmd, int word,
 			column += len;
 		len += strlen(cmd->argv[i]) + 1;
 	}
-	line = kzalloc(len, GFP_KERNEL);
+	line = kmalloc(len, GFP_KERNEL);
 	if (!line)
 		return;
-	for (i = 0; i < cmd->argc; i++) {
-		if (i)
-			strlcat(line, " ", len);
-		strlcat(line, cmd->argv[i], len);
-	}
+	for (i = 0; i < cmd->argc; i++)
+		at += sprintf(line + at, i ? " %s" : "%s", cmd->argv[i]);
 	trace_uprobe_complain_line(line, column, error);
 	kfree(line);
 }
@@ -172,6 +171,9 @@ static int parse_ref_ctr(struct trace_uprobe_place *place, char *tail)
 	*close = '\0';
 	*open++ = '\0';
 	ret = kstrtoul(open, 0, &place->ref_ctr_offset);
+	if (!ret && (!IS_ALIGNED(place->ref_ctr_offset, sizeof(short)) ||
+		     place->ref_ctr_offset > LLONG_MAX))
+		ret = -EINVAL;
 	if (ret)
 		place_error(place, open - place->filename, TP_ERR_BAD_REFCNT,
 			    ret);
@@ -204,6 +206,24 @@ static int parse_tail(struct trace_uprobe_place *place, char *tail)
 }
 
 /**
+ * trace_uprobe_escape - write characters as three octal digits
+ * @text: the text
+ * @which: those that have to be
+ *
+ * Return: the new text, to be freed with kfree(); or NULL.
+ */
+char *trace_uprobe_escape(const char *text, const char *which)
+{
+	size_t len = strlen(text), size = 4 * len;
+	char *escaped = kmalloc(size + 1, GFP_KERNEL);
+
+	if (escaped)
+		escaped[string_escape_mem(text, len, escaped, size,
+					  ESCAPE_OCTAL, which)] = '\0';
+	return escaped;
+}
+
+/**
  * trace_uprobe_unescape - put characters where their numbers are
  * @text: `\040` and the like, but for `\000`; other characters stand for themselves
  */
@@ -224,14 +244,6 @@ void trace_uprobe_unescape(char *text)
 	*to = '\0';
 }
 
-/* The last colon: the path may contain some. */
-static const char *find_colon(const char *text)
-{
-	const char *colon = strrchr(text, ':');
-
-	return colon && isdigit(colon[1]) ? colon : NULL;
-}
-
 /**
  * trace_uprobe_parse_place - cut PATH:OFFSET[%return][(REF)] up
  * @text: the place
@@ -247,13 +259,15 @@ static const char *find_colon(const char *text)
 int trace_uprobe_parse_place(const char *text,
 			     struct trace_uprobe_place *place)
 {
-	const char *colon = find_colon(text);
+	/* the last one: the path may contain some */
+	const char *colon = strrchr(text, ':');
 	char *tail;
 	int ret;
 
 	memset(place, 0, sizeof(*place));
-	if (!colon)
-		return place_error(place, strlen(text), TP_ERR_BAD_UPROBE_OFFS,
+	if (!colon || !isdigit(colon[1]))
+		return place_error(place, colon ? colon + 1 - text :
+				   strlen(text), TP_ERR_BAD_UPROBE_OFFS,
 				   -EINVAL);
 	place->filename = kstrdup(text, GFP_KERNEL);
 	if (!place->filename)
@@ -285,17 +299,19 @@ void trace_uprobe_free_place(struct trace_uprobe_place *place)
 static bool is_ours(int argc, const char **argv)
 {
 	return (argv[0][0] == 'p' || argv[0][0] == 'r') && argc >= 2 &&
-	       strchr(argv[1], '/') && find_colon(argv[1]);
+	       strchr(argv[1], '/') && strchr(argv[1], ':');
 }
 
-/* p_FILE_0xOFFSET, with FILE up to its first '.', '-' or '_' */
+/* p_FILE_0xOFFSET, with FILE up to its first '.', '-' or '_', or cut to leave room */
 static void make_name(struct trace_uprobe_command *cmd)
 {
 	const char *file = kbasename(cmd->place.filename);
+	int room = sizeof(cmd->event_buf) - sizeof("p__0x0123456789abcdef");
 	char *c;
 
 	snprintf(cmd->event_buf, sizeof(cmd->event_buf), "p_%.*s_0x%lx",
-		 (int)strcspn(file, ".-_"), file, cmd->place.offset);
+		 min((int)strcspn(file, ".-_"), room), file,
+		 cmd->place.offset);
 	/* libstdc++, [: a listing has to be accepted again */
 	for (c = cmd->event_buf; *c; c++)
 		if (!isalnum(*c))

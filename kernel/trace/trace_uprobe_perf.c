@@ -375,15 +375,11 @@ static struct record make_record(struct trace_uprobe_hit *hit)
 static void submit(const struct record *record, struct pt_regs *regs,
 		   struct hlist_head *head)
 {
-	void *data;
-	int context;
+	int context = perf_swevent_get_recursion_context();
 
-	data = perf_trace_buf_alloc(record->size, NULL, &context);
-	if (!data)
-		return;
-	memcpy(data, record->data, record->size);
-	perf_trace_buf_submit(data, record->size, context, record->type, 1,
-			      regs, head, NULL);
+	if (context >= 0)
+		perf_tp_event(record->type, 1, record->data, record->size, regs,
+			      head, context, NULL);
 }
 
 /* ---- samples that are simple -------------------------------------------- */

@@ -5,12 +5,16 @@
  * The core calls gather_hit() and then commit_hit() in the thread that hit the
  * probe. Gathering fetches the arguments into the core's buffer, without page
  * faults; the commit copies them from there into the ring buffers of ftrace,
- * here, and of perf, in trace_uprobe_perf.c. BPF programs, which may sleep, are
- * in between. At the end of the file: how a record is printed, and its fields.
+ * here, and of perf, in trace_uprobe_perf.c. Arguments for which nothing can be
+ * missing, and whose size is known, are fetched by the commit, into the ring
+ * buffer itself; of the others a record must not be begun before all consumers
+ * have what they need. BPF programs, which may sleep, are in between. At the end
+ * of the file: how a record is printed, and its fields.
  */
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/trace_seq.h>
+#include <asm/uprobes_stack.h>
 
 #include "trace_uprobe.h"
 
@@ -44,6 +48,17 @@ static void set_context(struct trace_event_buffer *buffer)
 	entry->preempt_count = 0;
 }
 
+static void put_args(struct trace_uprobe_hit *hit, void *to)
+{
+	if (!hit->is_late) {
+		memcpy(to, hit->args, hit->size);
+		return;
+	}
+	trace_uprobe_fetch_certain(hit, to);
+	if (hit->tu->names_calls && hit->opens)
+		trace_uprobe_name_call(hit->tu, hit->opens, to);
+}
+
 static void record_in_file(struct trace_uprobe_hit *hit,
 			   struct trace_event_file *file)
 {
@@ -58,7 +73,7 @@ static void record_in_file(struct trace_uprobe_hit *hit,
 		return;
 	set_context(&buffer);
 	trace_uprobe_fill_head(hit, record);
-	memcpy(record + head, hit->args, hit->size);
+	put_args(hit, record + head);
 	trace_event_buffer_commit(&buffer);
 }
 
@@ -87,6 +102,7 @@ static struct trace_uprobe_hit hit_of(struct uprobe_consumer *self,
 		.regs	= hit->regs,
 		.func	= hit->func,
 		.call	= hit->call,
+		.opens	= hit->opens,
 		.pouch	= hit->pouch,
 	};
 }
@@ -95,20 +111,21 @@ static bool wants_mm(struct uprobe_consumer *self, struct mm_struct *mm)
 {
 	struct trace_uprobe *tu = consumer_of(self);
 
-	return (trace_uprobe_wants_all(&tu->tp) ||
-		trace_uprobe_perf_wants(tu, mm)) &&
-	       (!tu->scope || trace_uprobe_scope_has_mm(tu->scope, mm));
+	return trace_uprobe_wants_all(&tu->tp) ||
+	       trace_uprobe_perf_wants(tu, mm);
 }
 
 /**
  * struct gathered - what a gather hands to the commit of a record
  * @users: who wants the hit; they may change until then
+ * @is_late: the commit is to fetch @args
  * @front: room for what perf puts in front of a record
  * @head: room for the head of a record, which ends where @args begin
  * @args: the arguments, as in a record, and TRACE_UPROBE_TAIL bytes more
  */
 struct gathered {
 	unsigned int	users;
+	bool		is_late;
 	u8		front[TRACE_UPROBE_FRONT];
 	u8		head[sizeof(struct trace_uprobe_return_record)]
 			__aligned(8);
@@ -265,11 +282,18 @@ static int gather_hit(struct uprobe_consumer *self,
 	if (room < sizeof(*gathered) + TRACE_UPROBE_TAIL)
 		return -E2BIG;
 	gathered->users = trace_probe_load_flag(&tu->tp);
+	gathered->is_late = false;
 	if (!tu->tp.nr_args)
 		return sizeof(*gathered) + TRACE_UPROBE_TAIL;
-	hit = hit_of(self, core_hit);
-	size = trace_uprobe_fetch(&hit, gathered->args,
-		     room - sizeof(*gathered) - TRACE_UPROBE_TAIL);
+	room -= sizeof(*gathered) + TRACE_UPROBE_TAIL;
+	size = tu->tp.size;
+	/* in 32-bit code all arguments of a function are in memory */
+	gathered->is_late = tu->is_certain && size <= room &&
+			    arch_uprobe_word_size(core_hit->regs) == sizeof(long);
+	if (!gathered->is_late) {
+		hit = hit_of(self, core_hit);
+		size = trace_uprobe_fetch(&hit, gathered->args, room);
+	}
 	return size < 0 ? size : sizeof(*gathered) + size + TRACE_UPROBE_TAIL;
 }
 
@@ -281,13 +305,21 @@ static void record(struct uprobe_consumer *self,
 
 	hit.args = gathered->args;
 	hit.size = size - sizeof(*gathered) - TRACE_UPROBE_TAIL;
-	if (hit.tu->names_calls && core_hit->opens)
-		trace_uprobe_name_call(hit.tu, core_hit->opens, hit.args);
+	hit.is_late = gathered->is_late;
+	if (!hit.is_late && hit.tu->names_calls && hit.opens)
+		trace_uprobe_name_call(hit.tu, hit.opens, hit.args);
+	/* perhaps a long way, but only once: not with preemption off */
+	if (hit.is_late && self->asks_depth && (hit.call || hit.opens))
+		uprobe_call_depth(hit.call ?: hit.opens);
 	if (gathered->users & TP_FLAG_TRACE)
 		record_in_files(&hit);
-	if ((gathered->users & TP_FLAG_PROFILE) &&
-	    !(core_hit->verdict & UPROBE_HANDLER_IGNORE))
-		trace_uprobe_perf_record(&hit);
+	if (!(gathered->users & TP_FLAG_PROFILE) ||
+	    (core_hit->verdict & UPROBE_HANDLER_IGNORE))
+		return;
+	/* perf copies it, with what it puts in front, in one */
+	if (hit.is_late)
+		put_args(&hit, hit.args);
+	trace_uprobe_perf_record(&hit);
 }
 
 static int commit_hit(struct uprobe_consumer *self,
@@ -323,9 +355,13 @@ static int gather_saving(struct uprobe_consumer *self,
 
 	if (core_hit->wish < UPROBE_WISH_RECORD)
 		return gather_hit(self, core_hit, buf, room);
-	if (!core_hit->call)
-		return trace_uprobe_fetch_saved(&hit, buf, room);
-	return gather_hit(self, core_hit, buf, room);
+	if (core_hit->call)
+		return gather_hit(self, core_hit, buf, room);
+	/* in the trap the call is there: if this fails, it is undone */
+	if (core_hit->pouch)
+		return min(trace_uprobe_fetch_saved(&hit, core_hit->pouch,
+						    self->pouch_size), 0);
+	return trace_uprobe_fetch_saved(&hit, buf, room);
 }
 
 static int commit_saving(struct uprobe_consumer *self,
@@ -333,7 +369,7 @@ static int commit_saving(struct uprobe_consumer *self,
 {
 	if (hit->call)
 		return commit_hit(self, hit, buf, size);
-	if (hit->pouch)
+	if (hit->pouch && size)
 		memcpy(hit->pouch, buf, size);
 	return commit_hit(self, hit, buf, 0);
 }
@@ -372,13 +408,13 @@ static enum uprobe_wish wish_in_scope(struct uprobe_consumer *self,
 /**
  * trace_uprobe_set_scope - tell the core of nobody else's hits
  * @tu: a new probe, with all its arguments
- * @scope: whose hits it wants; belongs to @tu from now on
+ * @scope: whose hits it wants; trace_uprobe_free() gives it back
  */
 void trace_uprobe_set_scope(struct trace_uprobe *tu,
 			    struct trace_uprobe_scope *scope)
 {
 	tu->scope = scope;
-	tu->consumer.completes = trace_uprobe_scope_changes(scope);
+	tu->consumer.scope = &scope->core;
 	tu->consumer.wish = wish_in_scope;
 	/* as wish */
 	tu->consumer.tally = NULL;

@@ -15,36 +15,11 @@
 #include <linux/err.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/string_helpers.h>
 
 #include "trace_uprobe.h"
 
 /* Probes that were switched off and whose handlers may still run. event_mutex. */
 static LIST_HEAD(unsettled);
-
-/* As it is listed; or NULL. */
-static char *escaped_path(const struct trace_uprobe *tu)
-{
-	const char *path = tu->name->text;
-	size_t len = strlen(path), size = 4 * len;
-	char *escaped = kmalloc(size + 1, GFP_KERNEL);
-
-	if (escaped)
-		escaped[string_escape_mem(path, len, escaped, size,
-					  ESCAPE_OCTAL,
-					  TRACE_UPROBE_ESCAPED)] = '\0';
-	return escaped;
-}
-
-static char *scope_text(const struct trace_uprobe *tu)
-{
-	size_t len = trace_uprobe_print_scope(tu->scope, NULL, 0);
-	char *text = kmalloc(len + 1, GFP_KERNEL);
-
-	if (text)
-		trace_uprobe_print_scope(tu->scope, text, len + 1);
-	return text;
-}
 
 /*
  * A local event has no command, and its owner may be anybody: error_log is
@@ -57,8 +32,8 @@ static void explain(struct trace_uprobe *tu, const char *why)
 
 	if (trace_uprobe_is_local(tu))
 		return;
-	scope = scope_text(tu);
-	path = escaped_path(tu);
+	scope = trace_uprobe_scope_text(tu->scope);
+	path = trace_uprobe_escape(tu->name->text, TRACE_UPROBE_ESCAPED);
 	line = scope && path ? kasprintf(GFP_KERNEL, "%c%s:%s/%s %s:0x%lx",
 				tu->kind == TRACE_UPROBE_RETURN ? 'r' : 'p',
 				scope, trace_probe_group_name(&tu->tp),
@@ -88,13 +63,9 @@ int trace_uprobe_install(struct trace_uprobe *tu)
 	lockdep_assert_held(&event_mutex);
 	trace_uprobe_settle(tu);
 	tu->consumer.targeted = !trace_uprobe_wants_all(&tu->tp);
-	if (trace_uprobe_scope_changes(tu->scope))
-		uprobe_scope_get();
 	uprobe = uprobe_register_why(trace_uprobe_inode(tu), tu->offset,
 				     tu->ref_ctr_offset, &tu->consumer, &why);
 	if (IS_ERR(uprobe)) {
-		if (trace_uprobe_scope_changes(tu->scope))
-			uprobe_scope_put();
 		if (why)
 			explain(tu, why);
 		return PTR_ERR(uprobe);
@@ -119,8 +90,6 @@ void trace_uprobe_uninstall(struct trace_uprobe *tu)
 		return;
 	uprobe_unregister_nosync(tu->uprobe, &tu->consumer);
 	tu->uprobe = NULL;
-	if (trace_uprobe_scope_changes(tu->scope))
-		uprobe_scope_put();
 	if (!trace_uprobe_is_local(tu))
 		list_add_tail(&tu->unsettled, &unsettled);
 }

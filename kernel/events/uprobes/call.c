@@ -214,8 +214,7 @@ static int bury_dead(struct uprobe_thread *ut, const struct uprobe *uprobe,
 	int dead;
 
 	while (*link) {
-		if (returned && (*link)->pub.sp == returned->pub.sp &&
-		    (*link)->pub.ret_addr == returned->pub.ret_addr) {
+		if (returned && uprobe_shares_word(*link, &returned->pub)) {
 			link = &(*link)->next;
 			continue;
 		}
@@ -652,46 +651,49 @@ void uprobe_calls_leave(struct uprobe_thread *ut, unsigned long vaddr,
 }
 
 /**
- * uprobe_calls_measure - how long did they take?
+ * uprobe_call_measure - how long did it take?
  * @ut: the current thread
- * @first: what uprobe_calls_returned() has found
+ * @call: has returned
  */
-void uprobe_calls_measure(struct uprobe_thread *ut, struct open_call *first)
+void uprobe_call_measure(struct uprobe_thread *ut, struct open_call *call)
 {
-	struct open_call *call;
 	s64 latency;
 
-	for_each_returned(call, first) {
-		if (!call->timed)
-			continue;
-		latency = ut->hit_time - call->pub.entry_time -
-			  (ut->handler_ns - call->handler_ns);
-		call->pub.latency = max(latency, 0LL);
-	}
+	if (!call->timed)
+		return;
+	latency = ut->hit_time - call->pub.entry_time -
+		  (ut->handler_ns - call->handler_ns);
+	call->pub.latency = max(latency, 0LL);
 }
 
 /**
- * uprobe_calls_closed - their returns have been delivered
+ * uprobe_calls_closed - returns have been delivered
  * @ut: the current thread
- * @first: what uprobe_calls_returned() has found
+ * @first: the innermost of them
+ * @max: so many at the most
+ *
+ * Return: the innermost of those that returned with them and haven't been; or NULL.
  */
-void uprobe_calls_closed(struct uprobe_thread *ut, struct open_call *first)
+struct open_call *uprobe_calls_closed(struct uprobe_thread *ut,
+				      struct open_call *first,
+				      unsigned int max)
 {
-	const unsigned long sp = first->pub.sp, ret_addr = first->pub.ret_addr;
+	const struct uprobe_call word = first->pub;
 	struct open_call **link = &ut->calls;
+	unsigned int nr = 0;
 
 	while (*link != first)
 		link = &(*link)->next;
 	do
 		drop_call(ut, link);
-	while (*link && (*link)->pub.sp == sp &&
-	       (*link)->pub.ret_addr == ret_addr);
+	while (uprobe_shares_word(*link, &word) && ++nr < max);
+	return uprobe_shares_word(*link, &word) ? *link : NULL;
 }
 
 /**
  * uprobe_calls_want - is a consumer to be told of the return of a call that is open?
  * @uprobe: whose calls
- * @uc: its consumer, with uprobe_consumer::completes
+ * @uc: its consumer, whose scope tasks can leave
  *
  * If so, the address space is looked at again behind the last return.
  *
@@ -724,7 +726,7 @@ bool uprobe_calls_want(const struct uprobe *uprobe,
 
 /* ---- fork and exit ------------------------------------------------------ */
 
-static u64 inherit(const struct open_call *call, struct mm_struct *mm)
+static u64 inherit(const struct open_call *call, struct task_struct *child)
 {
 	struct uprobe *uprobe;
 	u64 inheritors = 0;
@@ -733,38 +735,38 @@ static u64 inherit(const struct open_call *call, struct mm_struct *mm)
 	uprobe = uprobe_of_call(call);
 	if (uprobe)
 		inheritors = uprobe_inheritors(uprobe, call->epoch,
-					       call->takers, mm);
+					       call->takers, child);
 	rcu_read_unlock_trace();
 	return inheritors;
 }
 
 /**
  * uprobe_calls_inherit - fork: the child will return from the calls, too
- * @child: of a child that has not run yet; NULL if there was no memory for it
+ * @ut: of the child; NULL if there was no memory for it
  * @parent: the current thread
- * @mm: the child's
+ * @child: has not run yet
  *
  * Context: task context, may sleep.
  */
-void uprobe_calls_inherit(struct uprobe_thread *child,
+void uprobe_calls_inherit(struct uprobe_thread *ut,
 			  const struct uprobe_thread *parent,
-			  struct mm_struct *mm)
+			  struct task_struct *child)
 {
-	struct open_call **tail = child ? &child->calls : NULL;
+	struct open_call **tail = ut ? &ut->calls : NULL;
 	const struct open_call *from;
 	struct open_call *copy;
 
-	if (child)
-		child->handler_ns = parent->handler_ns;
+	if (ut)
+		ut->handler_ns = parent->handler_ns;
 	for (from = parent->calls; from; from = from->next) {
 		struct open_call call = *from;
 
 		cond_resched();
-		call.takers = inherit(from, mm);
+		call.takers = inherit(from, child);
 		if (!call.takers)
 			continue;
-		copy = child ? kmemdup(from, sizeof(*from) + from->room,
-				       GFP_KERNEL_ACCOUNT) : NULL;
+		copy = ut ? kmemdup(from, sizeof(*from) + from->room,
+				    GFP_KERNEL_ACCOUNT) : NULL;
 		if (!copy) {
 			count_call(&call, UPROBE_MISSED_MEMORY);
 			continue;
@@ -772,13 +774,13 @@ void uprobe_calls_inherit(struct uprobe_thread *child,
 		copy->takers = call.takers;
 		copy->losses = 0;
 		copy->depth_of = 0;
-		child->pouches += copy->room;
+		ut->pouches += copy->room;
 		copy->is_foreign = false;
 		copy->next = NULL;
 		*tail = copy;
 		tail = &copy->next;
-		child->nr_calls++;
-		child->nr_timed += copy->timed;
+		ut->nr_calls++;
+		ut->nr_timed += copy->timed;
 	}
 }
 

@@ -14,9 +14,11 @@
  *	task	uprobe_deliver_patiently()	procure, attempt, procure, …
  *
  * A hit may be several deliveries: the returns of all calls that end here, the
- * innermost first, and the entry. Consumers of the stock kind just have their
- * handlers called, in task context, at the place of the commit. What takes less
- * than that, as most hits do, is dealt with in trap.c.
+ * innermost first, and the entry. Tail calls that go round in a circle make any
+ * number of returns; in task context they are delivered some at a time, and one by one
+ * in a last attempt. Consumers of the stock kind just have their handlers
+ * called, in task context, at the place of the commit. What takes less than that, as
+ * most hits do, is dealt with in trap.c.
  */
 
 #include <linux/percpu.h>
@@ -26,13 +28,17 @@
 #include "internal.h"
 
 /* Room for what is gathered in task context, in bytes. */
-#define GATHER_MAX	(64 * 1024)
+#define GATHER_MAX	((size_t)512 * 1024)
 
-/* Consumers times calls of one hit; grows in task context. */
+/* Consumers times calls of one attempt; grows in task context. */
 #define LIST_MIN	8
+#define LIST_MAX	131072
 
-/* Each attempt procures one thing. */
-#define MAX_ATTEMPTS	64
+/* Calls that return together, delivered with one attempt. */
+#define RETURNS_AT_ONCE	16
+
+/* Each attempt procures one thing: as a rule a page that an argument is in. */
+#define MAX_ATTEMPTS	1024
 
 /* What a handler of a consumer may answer. */
 #define VERDICTS	(UPROBE_HANDLER_REMOVE | UPROBE_HANDLER_IGNORE |	\
@@ -78,6 +84,7 @@ struct uprobe_delivery {
  * @nr: deliveries so far, in uprobe_thread::list
  * @epoch: of the hit
  * @entry: the uprobe that is entered, or NULL
+ * @met: calls that return, and their consumers
  * @asked: consumers of @entry that saw the hit
  * @kept: those of them that want more of this address space
  * @declined: uprobe_consumer::bit of those that don't want its return after all
@@ -85,7 +92,8 @@ struct uprobe_delivery {
  * @unwanted: nobody wanted the entry when calls were prepared, and so none was
  * @opening: the call that is opened if somebody wants the return
  * @opened: the same when it is
- * @returned: the innermost call that returns here, or NULL
+ * @returned: the innermost call that returns here and isn't delivered yet, or NULL
+ * @at_once: so many returns at the most are delivered in one attempt
  */
 struct arrival {
 	struct uprobe_thread	*ut;
@@ -98,6 +106,7 @@ struct arrival {
 	unsigned int		nr;
 	u64			epoch;
 	struct uprobe		*entry;
+	unsigned int		met;
 	unsigned int		asked;
 	unsigned int		kept;
 	u64			declined;
@@ -106,6 +115,7 @@ struct arrival {
 	struct uprobe_opening	opening;
 	struct open_call	*opened;
 	struct open_call	*returned;
+	unsigned int		at_once;
 };
 
 DEFINE_PER_CPU(struct uprobe_gather_buffer, uprobe_gather_buffer);
@@ -183,8 +193,8 @@ static bool wants_mm(struct uprobe_consumer *uc)
 }
 
 /*
- * A gather has failed: in the end the consumer misses the hit; of an entry whose return
- * it wants, the return, and so it counts the entry.
+ * A gather has failed, or there is no room in the list (-ENOSPC): in the end the consumer
+ * misses the hit; of an entry whose return it wants, the return, and so it counts the entry.
  */
 static int refused(struct arrival *a, struct uprobe_consumer *uc,
 		   struct open_call *call, int err)
@@ -194,8 +204,8 @@ static int refused(struct arrival *a, struct uprobe_consumer *uc,
 	if (!call && uc->returns && uc->commit)
 		uc->commit(uc, tell(a, uc, NULL, UPROBE_WISH_TALLY), NULL, 0);
 	if (uc->count)
-		uc->count(uc, err == -E2BIG ? UPROBE_MISSED_MEMORY :
-					      UPROBE_MISSED_FAULT);
+		uc->count(uc, err == -E2BIG || err == -ENOSPC ?
+			      UPROBE_MISSED_MEMORY : UPROBE_MISSED_FAULT);
 	return -ENOENT;
 }
 
@@ -207,9 +217,7 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 		  struct open_call *call)
 {
 	struct uprobe_thread *ut = a->ut;
-	struct uprobe_delivery *d = &ut->list[a->nr];
 	enum uprobe_wish wish = uprobe_wish_of(uc, call ? &call->pub : NULL);
-	struct uprobe_delivery only;
 	int size = 0;
 
 	if (wish == UPROBE_WISH_HANDLER && a->attempt == ATTEMPT_TRAP)
@@ -222,11 +230,6 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 	/* who has a gather() says it there */
 	if (wish == UPROBE_WISH_NONE && !uc->gather)
 		return -ESRCH;
-	if (a->nr == ut->room) {
-		if (a->attempt != ATTEMPT_LAST)
-			return -ENOSPC;
-		d = &only;
-	}
 	if (uc->gather) {
 		ut->unread.addr = 0;
 		size = uc->gather(uc, tell(a, uc, call, wish),
@@ -238,15 +241,18 @@ static int gather(struct arrival *a, struct uprobe_consumer *uc,
 	}
 	if (wish != UPROBE_WISH_HANDLER && !uc->commit)
 		return 0;
-	*d = (struct uprobe_delivery){ uc, call, a->used, size, wish };
-	if (d == &only) {
-		/* this is the last attempt: there is nothing to wait for */
-		commit(a, d);
-		return 0;
-	}
+	if (a->nr == ut->room)
+		return refused(a, uc, call, -ENOSPC);
+	ut->list[a->nr++] = (struct uprobe_delivery){ uc, call, a->used, size,
+						      wish };
 	a->used += ALIGN(size, sizeof(u64));
-	a->nr++;
 	return 0;
+}
+
+/* So many aren't for the trap, with preemption off. */
+static bool is_too_much(const struct arrival *a, unsigned int nr)
+{
+	return nr == UPROBE_MAX_IN_TRAP && a->attempt == ATTEMPT_TRAP;
 }
 
 static int gather_return(struct arrival *a, struct open_call *call)
@@ -255,9 +261,14 @@ static int gather_return(struct arrival *a, struct open_call *call)
 	struct uprobe_consumer *uc;
 	int err;
 
+	if (is_too_much(a, a->met++))
+		return -EAGAIN;
 	if (!uprobe)
 		return 0;
+	uprobe_call_measure(a->ut, call);
 	for_each_consumer(uc, uprobe) {
+		if (is_too_much(a, a->met++))
+			return -EAGAIN;
 		if (!uprobe_took(uc, call->epoch, call->takers) ||
 		    !uprobe_consumer_is_returner(uc))
 			continue;
@@ -278,17 +289,16 @@ static int gather_return(struct arrival *a, struct open_call *call)
 static int gather_returns(struct arrival *a)
 {
 	struct open_call *call;
-	int err = 0;
+	int err;
 
 	if (!a->returned)
 		return 0;
-	uprobe_calls_measure(a->ut, a->returned);
-	for_each_returned(call, a->returned) {
+	for_each_returned(call, a->returned, a->at_once) {
 		err = gather_return(a, call);
 		if (err)
-			break;
+			return err;
 	}
-	return err;
+	return 0;
 }
 
 /* Of an entry that it was told of. Stock's kind isn't asked about a hit. */
@@ -335,10 +345,8 @@ static int gather_entry(struct arrival *a)
 	for_each_consumer(uc, a->entry) {
 		if (uc->since > a->epoch)
 			continue;
-		/* that many aren't for the trap, with preemption off */
-		if (a->asked == UPROBE_MAX_IN_TRAP && a->attempt == ATTEMPT_TRAP)
+		if (is_too_much(a, a->asked++))
 			return -EAGAIN;
-		a->asked++;
 		err = gather(a, uc, NULL);
 		if (err == -ESRCH)
 			continue;
@@ -421,7 +429,7 @@ static void commit_all(struct arrival *a)
 	if (unlikely(a->opening.diverted) && a->opened)
 		uprobe_divert_again(a->site->space, a->opening.sp);
 	if (a->returned)
-		uprobe_calls_closed(ut, a->returned);
+		a->returned = uprobe_calls_closed(ut, a->returned, a->at_once);
 }
 
 /* ---- attempts ----------------------------------------------------------- */
@@ -438,7 +446,7 @@ static int deliver(struct arrival *a)
 
 	/* to be read before the consumers are */
 	a->epoch = uprobe_epoch();
-	a->nr = a->used = a->asked = a->kept = 0;
+	a->nr = a->used = a->met = a->asked = a->kept = 0;
 	a->opening.takers = a->opening.keepers = a->opening.lost = 0;
 	a->declined = 0;
 	a->removes = false;
@@ -488,6 +496,8 @@ int uprobe_deliver_now(struct uprobe_thread *ut, struct uprobe_site *site,
 		.ut	= ut,
 		.site	= site,
 		.hit	= { .regs = regs },
+		/* all or none: is_too_much() */
+		.at_once = UINT_MAX,
 		.buffer	= this_cpu_ptr(&uprobe_gather_buffer),
 		.size	= sizeof(uprobe_gather_buffer),
 	};
@@ -508,24 +518,28 @@ static struct uprobe *get_uprobe(struct uprobe_site *site)
 	return uprobe;
 }
 
-static void grow_list(struct uprobe_thread *ut)
+/* What is in list and buffer is of an attempt that has failed. */
+static void grow_list(struct uprobe_thread *ut, unsigned int room)
 {
-	unsigned int room = max(2 * ut->room, LIST_MIN);
 	struct uprobe_delivery *list;
 
-	list = krealloc_array(ut->list, room, sizeof(*list), GFP_KERNEL_ACCOUNT);
+	room = min(room, LIST_MAX);
+	if (room <= ut->room)
+		return;
+	list = kvmalloc_array(room, sizeof(*list), GFP_KERNEL_ACCOUNT);
 	if (!list)
 		return;
+	kvfree(ut->list);
 	ut->list = list;
 	ut->room = room;
 }
 
-static void grow_buffer(struct uprobe_thread *ut)
+static void grow_buffer(struct uprobe_thread *ut, size_t size)
 {
-	size_t size = max(2 * ut->buffer_size, (size_t)UPROBE_GATHER_SIZE);
 	void *buffer;
 
-	if (size > GATHER_MAX)
+	size = min(size, GATHER_MAX);
+	if (size <= ut->buffer_size)
 		return;
 	buffer = kvmalloc(size, GFP_KERNEL_ACCOUNT);
 	if (!buffer)
@@ -535,7 +549,7 @@ static void grow_buffer(struct uprobe_thread *ut)
 	ut->buffer_size = size;
 }
 
-/* Return: false if it can't be had. */
+/* Return: false if it can't be had, and so the next attempt is the last one. */
 static bool procure(struct uprobe_thread *ut, int what)
 {
 	unsigned int room = ut->room;
@@ -543,17 +557,55 @@ static bool procure(struct uprobe_thread *ut, int what)
 
 	switch (what) {
 	case -ENOSPC:
-		grow_list(ut);
+		grow_list(ut, max(2 * room, LIST_MIN));
 		return ut->room > room;
 	case -E2BIG:
-		grow_buffer(ut);
+		grow_buffer(ut, max(2 * size, UPROBE_GATHER_SIZE));
 		return ut->buffer_size > size;
 	case -ENOBUFS:
 		/* uprobe_calls_prepare() does it */
 		return true;
 	default:
-		return uprobe_fault_in(ut);
+		return ut->unread.addr && uprobe_fault_in(ut);
 	}
+}
+
+static unsigned int nr_consumers(struct uprobe *uprobe)
+{
+	struct uprobe_consumer *uc;
+	unsigned int nr = 0;
+
+	for_each_consumer(uc, uprobe)
+		nr++;
+	return nr;
+}
+
+/*
+ * Nobody is to be refused in the last attempt for what the ones before it would have
+ * procured: it may be the first.
+ */
+static void procure_for_last(struct arrival *a)
+{
+	struct uprobe_thread *ut = a->ut;
+	struct open_call *call;
+	struct uprobe *uprobe;
+	unsigned int nr;
+
+	rcu_read_lock_trace();
+	nr = a->entry ? nr_consumers(a->entry) : 0;
+	if (a->returned) {
+		for_each_returned(call, a->returned, a->at_once) {
+			uprobe = uprobe_of_call(call);
+			nr += uprobe ? nr_consumers(uprobe) : 0;
+		}
+	}
+	rcu_read_unlock_trace();
+	grow_list(ut, nr);
+	/* up to GATHER_MAX that is the largest record for each */
+	grow_buffer(ut, (size_t)nr * UPROBE_GATHER_SIZE);
+	/* who is being killed gets less, as a rule: vmalloc() */
+	if (!ut->buffer)
+		grow_buffer(ut, UPROBE_GATHER_SIZE);
 }
 
 /*
@@ -623,6 +675,34 @@ static void ask_about_returns(struct uprobe_space *space)
 	uprobe_recheck_space(current->mm);
 }
 
+/* @uprobe: that is entered, or NULL. */
+static void attempt_until_done(struct arrival *a, struct uprobe *uprobe)
+{
+	struct uprobe_thread *ut = a->ut;
+	int tries = 0;
+
+	a->attempt = ATTEMPT_TASK;
+	ut->unread.nr_bad = 0;
+	do {
+		cond_resched();
+		if (++tries == MAX_ATTEMPTS || fatal_signal_pending(current))
+			a->attempt = ATTEMPT_LAST;
+		a->entry = uprobe;
+		/* for who comes between this and the attempt there is no site */
+		a->opening.missed = UPROBE_MISSED_NO_SITE;
+		a->unwanted = uprobe && !anybody_wants(uprobe);
+		if (uprobe && !a->unwanted &&
+		    uprobe_wants_returns(uprobe, current->mm))
+			uprobe_calls_prepare(ut, uprobe, a->site, a->hit.regs,
+					     a->returned, &a->opening);
+		a->at_once = RETURNS_AT_ONCE;
+		if (a->attempt == ATTEMPT_LAST) {
+			a->at_once = 1;
+			procure_for_last(a);
+		}
+	} while (!attempt(a));
+}
+
 /**
  * uprobe_deliver_patiently - deliver a hit, whatever it takes
  * @ut: the current thread
@@ -641,10 +721,7 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 		.ut	= ut,
 		.site	= site,
 		.hit	= { .regs = regs },
-		.attempt = ATTEMPT_TASK,
-		.entry	= uprobe,
 	};
-	int tries = 0;
 
 	if (READ_ONCE(site->is_return) && ut->calls)
 		a.returned = uprobe_calls_returned(ut, site->vaddr, regs);
@@ -654,19 +731,11 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 		if (!a.returned)
 			ask_about_returns(site->space);
 	}
-	ut->unread.nr_bad = 0;
-	do {
-		if (++tries == MAX_ATTEMPTS || fatal_signal_pending(current))
-			a.attempt = ATTEMPT_LAST;
-		a.entry = uprobe;
-		/* for who comes between this and the attempt there is no site */
-		a.opening.missed = UPROBE_MISSED_NO_SITE;
-		a.unwanted = uprobe && !anybody_wants(uprobe);
-		if (uprobe && !a.unwanted &&
-		    uprobe_wants_returns(uprobe, current->mm))
-			uprobe_calls_prepare(ut, uprobe, site, regs, a.returned,
-					     &a.opening);
-	} while (!attempt(&a));
+	/* what is left for the entry is one, or none */
+	while (a.returned &&
+	       uprobe_shares_word(a.returned->next, &a.returned->pub))
+		attempt_until_done(&a, NULL);
+	attempt_until_done(&a, uprobe);
 	if (a.opened && a.opening.divert)
 		uprobe_calls_divert(ut, site->space, regs, &a.opening);
 	if (uprobe) {

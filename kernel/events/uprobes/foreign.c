@@ -44,7 +44,10 @@
 #define MAX_ASKED	5
 #define ASK_AGAIN_US	50
 
-/* So many of its calls are looked at, with interrupts off. */
+/*
+ * So many of its calls are looked at, with interrupts off, for one that has returned; those
+ * that returned together with it are all taken.
+ */
 #define MAX_LOOKED_AT	1024
 
 /* So many calls must return that were taken for left, in so many ticks. */

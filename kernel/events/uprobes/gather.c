@@ -11,6 +11,7 @@
  */
 
 #include <linux/pagemap.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "internal.h"
@@ -102,13 +103,31 @@ long uprobe_read_user_string(char *to, const char __user *from, long len)
 }
 EXPORT_SYMBOL_GPL(uprobe_read_user_string);
 
+/* Return: false if there is no room for it. */
+static bool remember_bad(struct uprobe_unread *unread, unsigned long addr)
+{
+	unsigned int room = max(2 * unread->room, 8U);
+	unsigned long *bad;
+
+	if (unread->nr_bad == unread->room) {
+		bad = krealloc_array(unread->bad, room, sizeof(*bad),
+				     GFP_KERNEL_ACCOUNT);
+		if (!bad)
+			return false;
+		unread->bad = bad;
+		unread->room = room;
+	}
+	unread->bad[unread->nr_bad++] = addr & PAGE_MASK;
+	return true;
+}
+
 /**
  * uprobe_fault_in - fault in what a gather couldn't read
  * @ut: the current thread
  *
  * Context: task context, outside of every lock and RCU section. May wait for
  * as long as the owner of the memory likes, but ends by SIGKILL.
- * Return: false if there are too many pages that can't be read.
+ * Return: false if it isn't worth another attempt, for lack of memory.
  */
 bool uprobe_fault_in(struct uprobe_thread *ut)
 {
@@ -118,10 +137,5 @@ bool uprobe_fault_in(struct uprobe_thread *ut)
 	unsigned long missing = unread->addr + unread->len - left;
 
 	unread->addr = 0;
-	if (!left)
-		return true;
-	if (unread->nr_bad == ARRAY_SIZE(unread->bad))
-		return false;
-	unread->bad[unread->nr_bad++] = missing & PAGE_MASK;
-	return true;
+	return !left || remember_bad(unread, missing);
 }

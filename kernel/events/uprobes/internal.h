@@ -5,7 +5,8 @@
  * The files, in the order in which a probe travels:
  *
  *	registry.c	(inode, offset) -> uprobe
- *	register.c	consumers come and go; which address spaces want them
+ *	register.c	consumers come and go, and say what they want
+ *	walk.c		the address spaces follow
  *	targets.c	can anybody want an address space at all?
  *	scope.c		a task comes to be wanted where it is, or ceases to be
  *	mappings.c	mmap, munmap, fork and exit change an address space
@@ -397,21 +398,20 @@ enum uprobe_trap {
 	TRAP_SEEN,
 };
 
-/* So many pages may be found unreadable before a gather takes what it gets. */
-#define UPROBE_MAX_BAD_PAGES	8
-
 /**
  * struct uprobe_unread - user memory that couldn't be read without page faults
  * @addr: the first byte, or 0 if all could be read
  * @len: how many bytes
- * @bad: pages that are known to be unreadable
+ * @bad: pages that are known to be unreadable; or NULL
  * @nr_bad: how many
+ * @room: for how many
  */
 struct uprobe_unread {
 	unsigned long		addr;
 	size_t			len;
-	unsigned long		bad[UPROBE_MAX_BAD_PAGES];
+	unsigned long		*bad;
 	unsigned int		nr_bad;
+	unsigned int		room;
 };
 
 /**
@@ -461,12 +461,19 @@ struct open_call {
 	u64			pouches[];
 };
 
-/* The calls that returned together with @first, from the innermost outwards. */
-#define for_each_returned(call, first)					\
-	for (call = (first);						\
-	     call && call->pub.sp == (first)->pub.sp &&			\
-	     call->pub.ret_addr == (first)->pub.ret_addr;		\
-	     call = call->next)
+/* Calls that return together have one return word; @call may be NULL. */
+static inline bool uprobe_shares_word(const struct open_call *call,
+				      const struct uprobe_call *other)
+{
+	return call && call->pub.sp == other->sp &&
+	       call->pub.ret_addr == other->ret_addr;
+}
+
+/* @first and those that returned together with it, outwards; @max of them at the most. */
+#define for_each_returned(call, first, max)				\
+	for (unsigned int __nr = ((call) = (first), 0);			\
+	     __nr < (max) && uprobe_shares_word(call, &(first)->pub);	\
+	     (call) = (call)->next, __nr++)
 
 /**
  * struct uprobe_opening - the call that an entry hit may open
@@ -632,7 +639,8 @@ static inline unsigned long uprobe_vaddr_of(const struct vm_area_struct *vma,
 /**
  * enum uprobe_audience - whom do the consumers of a file's uprobes want?
  * @UPROBE_AUDIENCE_NONE: there are none
- * @UPROBE_AUDIENCE_TARGETS: at the most the address spaces of announced tasks
+ * @UPROBE_AUDIENCE_TARGETS: at the most the address spaces of announced tasks, or of
+ *	those in a scope: uprobe_registry_has_scope()
  * @UPROBE_AUDIENCE_ANY: only the filters know
  */
 enum uprobe_audience {
@@ -650,6 +658,11 @@ struct uprobe *uprobe_registry_next(struct inode *inode, loff_t from,
 				    loff_t to);
 enum uprobe_audience uprobe_registry_audience(struct inode *inode);
 void uprobe_registry_count_general(struct uprobe *uprobe, int d);
+bool uprobe_registry_has_scope(struct inode *inode, const struct mm_struct *mm);
+int uprobe_registry_join_scope(struct uprobe *uprobe,
+			       const struct uprobe_scope *scope);
+void uprobe_registry_leave_scope(struct uprobe *uprobe,
+				 const struct uprobe_scope *scope);
 void uprobe_registry_unsettle(void);
 void uprobe_put(struct uprobe *uprobe);
 
@@ -687,9 +700,6 @@ static inline void *uprobe_pouch_filled(struct open_call *call,
 
 /* register.c */
 extern u64 uprobe_last_epoch;
-void uprobe_count_walk(void);
-unsigned int uprobe_walks_done(void);
-bool uprobe_walked_since(unsigned int done);
 bool uprobe_consumer_wants(struct uprobe_consumer *uc, struct mm_struct *mm);
 bool uprobe_wanted(struct uprobe *uprobe, struct mm_struct *mm);
 bool uprobe_wants_returns(struct uprobe *uprobe, struct mm_struct *mm);
@@ -698,11 +708,7 @@ void uprobe_count(struct uprobe *uprobe, struct mm_struct *mm,
 void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
 		       enum uprobe_event_count what);
 u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
-		      struct mm_struct *mm);
-void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma);
-void uprobe_recheck_site(struct uprobe *uprobe, struct uprobe_site *site);
-void uprobe_recheck(struct uprobe *uprobe, struct mm_struct *mm);
-bool uprobe_recheck_space(struct mm_struct *mm);
+		      struct task_struct *child);
 
 /*
  * How many consumers there have been; to be read before the consumers of a hit
@@ -730,6 +736,25 @@ static inline bool uprobe_consumer_is_returner(const struct uprobe_consumer *uc)
 {
 	return uc->ret_handler || uc->returns;
 }
+
+/* Without its scope. */
+static inline bool uprobe_passes_filter(struct uprobe_consumer *uc,
+					struct mm_struct *mm)
+{
+	return !uc->filter || uc->filter(uc, mm);
+}
+
+/* walk.c */
+void uprobe_count_walk(void);
+unsigned int uprobe_walks_done(void);
+bool uprobe_walked_since(unsigned int done);
+void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma);
+void uprobe_recheck_site(struct uprobe *uprobe, struct uprobe_site *site);
+void uprobe_recheck(struct uprobe *uprobe, struct mm_struct *mm);
+bool uprobe_recheck_space(struct mm_struct *mm);
+int uprobe_install_everywhere(struct uprobe *uprobe,
+			      struct uprobe_consumer *uc);
+void uprobe_recheck_everywhere(struct uprobe *uprobe);
 
 /* targets.c */
 bool uprobe_is_target(const struct mm_struct *mm);
@@ -856,11 +881,11 @@ void uprobe_strand(const struct uprobe_space *space, unsigned long start,
 
 /* trap.c has uprobe_breakpoint(), which the architecture calls */
 
-/* Consumers of one place that are dealt with in the trap. */
+/* Consumers of an entry, or calls and consumers of a return, that are dealt with in the trap. */
 #define UPROBE_MAX_IN_TRAP	32
 
 /* Room for what is gathered in the trap, in bytes; no hit uses it for long. */
-#define UPROBE_GATHER_SIZE	8192
+#define UPROBE_GATHER_SIZE	((size_t)8192)
 
 struct uprobe_gather_buffer {
 	u64 words[UPROBE_GATHER_SIZE / sizeof(u64)];
@@ -999,18 +1024,24 @@ struct open_call *uprobe_calls_returned_now(struct uprobe_thread *ut,
 struct open_call *uprobe_calls_returned(struct uprobe_thread *ut,
 					unsigned long vaddr,
 					struct pt_regs *regs);
-void uprobe_calls_measure(struct uprobe_thread *ut, struct open_call *first);
+void uprobe_call_measure(struct uprobe_thread *ut, struct open_call *call);
 bool uprobe_calls_want(const struct uprobe *uprobe,
 		       const struct uprobe_consumer *uc);
-void uprobe_calls_closed(struct uprobe_thread *ut, struct open_call *first);
-void uprobe_calls_inherit(struct uprobe_thread *child,
+struct open_call *uprobe_calls_closed(struct uprobe_thread *ut,
+				      struct open_call *first,
+				      unsigned int max);
+void uprobe_calls_inherit(struct uprobe_thread *ut,
 			  const struct uprobe_thread *parent,
-			  struct mm_struct *mm);
+			  struct task_struct *child);
 void uprobe_calls_free(struct uprobe_thread *ut, enum uprobe_event_count why);
 
 /* depth.c */
 bool uprobe_depth_is_near(const struct uprobe_thread *ut,
 			  const struct open_call *call, u64 serial);
+
+/* scope.c */
+void uprobe_scope_get(const struct uprobe_scope *scope);
+void uprobe_scope_put(const struct uprobe_scope *scope);
 
 /* task.c */
 struct uprobe_thread *uprobe_thread_make(gfp_t gfp);

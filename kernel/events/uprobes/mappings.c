@@ -211,11 +211,14 @@ static bool has_sites(struct uprobe_space *space, unsigned long start,
 /* Is it worth while to ask the filters? @vma is in its file's i_mmap. */
 static bool may_be_wanted(const struct vm_area_struct *vma)
 {
-	switch (uprobe_registry_audience(file_inode(vma->vm_file))) {
+	struct inode *inode = file_inode(vma->vm_file);
+
+	switch (uprobe_registry_audience(inode)) {
 	case UPROBE_AUDIENCE_NONE:
 		return false;
 	case UPROBE_AUDIENCE_TARGETS:
-		return uprobe_is_target(vma->vm_mm);
+		return uprobe_is_target(vma->vm_mm) ||
+		       uprobe_registry_has_scope(inode, vma->vm_mm);
 	case UPROBE_AUDIENCE_ANY:
 		return true;
 	}
@@ -243,8 +246,8 @@ void uprobe_mm_init(struct mm_struct *mm)
  *
  * Called by mmap_region(), vma_complete() and mprotect_fixup(), with
  * mmap_lock held for writing, always by a task of this mm. The cost for a file
- * without uprobes is one look-up in a hash, and a second one if they are all
- * meant for other tasks: however many there are, none of them is looked at.
+ * without uprobes is one look-up in a hash. If they are all meant for other tasks,
+ * these are looked for, but however many uprobes there are, none of them is looked at.
  *
  * Return: 0.
  */

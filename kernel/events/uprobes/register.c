@@ -12,18 +12,12 @@
  * Leaving goes the other way round: out of the list, then over the sites, each
  * of which asks whether anybody else wants it.
  *
- * bpf_trace.c, trace_uprobe and test modules call in here; sites.c does the
- * work in one address space.
+ * bpf_trace.c, trace_uprobe and test modules call in here; walk.c goes over the
+ * address spaces.
  */
 
-#include <linux/delay.h>
 #include <linux/elf.h>
 #include <linux/export.h>
-#include <linux/oom.h>
-#include <linux/pagemap.h>
-#include <linux/preempt.h>
-#include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
@@ -172,7 +166,7 @@ static void count_general(struct uprobe *uprobe, struct uprobe_consumer *uc,
 
 static bool is_general(const struct uprobe_consumer *uc)
 {
-	return !uc->targeted && !uc->target;
+	return !uc->targeted && !uc->target && !uc->scope;
 }
 
 static bool is_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
@@ -196,7 +190,19 @@ static bool is_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
  */
 bool uprobe_consumer_wants(struct uprobe_consumer *uc, struct mm_struct *mm)
 {
-	return !uc->filter || uc->filter(uc, mm);
+	if (!uprobe_passes_filter(uc, mm))
+		return false;
+	guard(rcu)();
+	return !uc->scope || uc->scope->has_mm(uc->scope, mm);
+}
+
+/* The same of a child, who is the only one to use its address space so far. */
+static bool wants_child(struct uprobe_consumer *uc, struct task_struct *child)
+{
+	if (!uprobe_passes_filter(uc, child->mm))
+		return false;
+	guard(rcu)();
+	return !uc->scope || uc->scope->has_task(uc->scope, child);
 }
 
 enum consumers { ALL, RETURNERS };
@@ -212,8 +218,8 @@ static bool any_wants(struct uprobe *uprobe, struct mm_struct *mm,
 		if (which == RETURNERS && !uprobe_consumer_is_returner(uc))
 			continue;
 		wanted = uprobe_consumer_wants(uc, mm) ||
-			 (uc->completes && mm == current->mm &&
-			  uprobe_calls_want(uprobe, uc));
+			 (uc->scope && uc->scope->changes &&
+			  mm == current->mm && uprobe_calls_want(uprobe, uc));
 		if (wanted)
 			break;
 	}
@@ -301,7 +307,7 @@ void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
  * @uprobe: whose call it is
  * @epoch: of the call
  * @takers: of the call
- * @mm: the child's
+ * @child: has not run yet
  *
  * They are told (inherited).
  *
@@ -309,14 +315,13 @@ void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
  * Return: the takers of the child's call.
  */
 u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
-		      struct mm_struct *mm)
+		      struct task_struct *child)
 {
 	struct uprobe_consumer *uc;
 	u64 inheritors = 0;
 
 	for_each_consumer(uc, uprobe) {
-		if (!uprobe_took(uc, epoch, takers) ||
-		    !uprobe_consumer_wants(uc, mm))
+		if (!uprobe_took(uc, epoch, takers) || !wants_child(uc, child))
 			continue;
 		inheritors |= BIT_ULL(uc->bit);
 		if (uc->count)
@@ -325,394 +330,23 @@ u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
 	return inheritors;
 }
 
-/* ---- walks over address spaces ------------------------------------------ */
-
-static atomic_t walks_begun;
-static atomic_t walks_ended;
-
-/**
- * uprobe_walks_done - how many installing walks have ended
- *
- * For uprobe_walked_since(). fork reads it while the parent's mmap_lock is
- * held: what those walks did to the parent is copied with it.
- *
- * Return: the number, which wraps.
- */
-unsigned int uprobe_walks_done(void)
-{
-	unsigned int done = atomic_read(&walks_ended);
-
-	/* pairs with end_walk(): the walk's effects come before its end */
-	smp_rmb();
-	return done;
-}
-
-/**
- * uprobe_walked_since - may a walk have missed an address space being copied?
- * @done: uprobe_walks_done() before the mappings were copied
- *
- * True if any walk has begun that hadn't ended then. A walk that begins after
- * this finds the new mappings in i_mmap.
- *
- * Return: true if one may have.
- */
-bool uprobe_walked_since(unsigned int done)
-{
-	/* pairs with begin_walk(): i_mmap was filled before this is read */
-	smp_mb();
-	return atomic_read(&walks_begun) != done;
-}
-
-static void begin_walk(void)
-{
-	atomic_inc(&walks_begun);
-	/* pairs with uprobe_walked_since(): this is seen, or i_mmap is */
-	smp_mb__after_atomic();
-}
-
-static void end_walk(void)
-{
-	/* pairs with uprobe_walks_done() */
-	smp_mb__before_atomic();
-	atomic_inc(&walks_ended);
-}
-
-/**
- * uprobe_count_walk - an address space was told to look at itself
- *
- * As far as fork is concerned, that is a walk.
- */
-void uprobe_count_walk(void)
-{
-	begin_walk();
-	end_walk();
-}
-
-/**
- * struct mapping - one mapping of a place, found in i_mmap
- * @mm: whose; with a user reference
- * @vaddr: where the place is mapped
- */
-struct mapping {
-	struct mm_struct *mm;
-	unsigned long vaddr;
-};
-
-/*
- * Without the work of the last user, who may have died meanwhile: it would wait
- * for that one's I/O.
- */
-static void put_mappings(struct mapping *maps, size_t nr)
-{
-	while (nr--)
-		mmput_async(maps[nr].mm);
-	kvfree(maps);
-}
-
-/* Fills @maps up to @max; returns how many there are. */
-static size_t list_mappings(struct uprobe *uprobe, struct mapping *maps,
-			    size_t max, size_t *filled)
-{
-	struct address_space *mapping = uprobe->inode->i_mapping;
-	pgoff_t pgoff = uprobe->offset >> PAGE_SHIFT;
-	struct vm_area_struct *vma;
-	size_t nr = 0;
-
-	*filled = 0;
-	i_mmap_lock_read(mapping);
-	vma_interval_tree_foreach(vma, &mapping->i_mmap, pgoff, pgoff) {
-		if (!uprobe_vma_is_executed(vma))
-			continue;
-		if (nr++ >= max || !mmget_not_zero(vma->vm_mm))
-			continue;
-		maps[*filled].mm = vma->vm_mm;
-		maps[(*filled)++].vaddr = uprobe_vaddr_of(vma, uprobe->offset);
-	}
-	i_mmap_unlock_read(mapping);
-	return nr;
-}
-
-/* No allocation under i_mmap_rwsem: reclaim takes it. */
-static struct mapping *get_mappings(struct uprobe *uprobe, size_t *nr)
-{
-	struct mapping *maps = NULL;
-	size_t max = 0, need;
-
-	for (;;) {
-		need = list_mappings(uprobe, maps, max, nr);
-		if (need <= max)
-			return maps;
-		put_mappings(maps, *nr);
-		max = need + 8;
-		maps = kvmalloc_array(max, sizeof(*maps), GFP_KERNEL);
-		if (!maps)
-			return ERR_PTR(-ENOMEM);
-	}
-}
-
-/**
- * uprobe_recheck_site - is this uprobe still wanted at this site?
- * @uprobe: may have been the site's
- * @site: in an address space whose mmap_lock is held for writing
- */
-void uprobe_recheck_site(struct uprobe *uprobe, struct uprobe_site *site)
-{
-	struct uprobe_space *space = site->space;
-	struct mm_struct *mm = space->mm;
-
-	/* the role may have ended before the lock was taken */
-	if (site->uprobe != uprobe)
-		return;
-	/* the site's reference may be the last one */
-	refcount_inc(&uprobe->ref);
-	if (uprobe_wanted(uprobe, mm))
-		uprobe_site_refresh(site);
-	else
-		uprobe_site_drop_uprobe(site);
-	uprobe_semaphores_update(uprobe, mm);
-	uprobe_put(uprobe);
-	if (RB_EMPTY_ROOT(&space->tree))
-		uprobe_mark_areas(mm);
-}
-
-/**
- * uprobe_place - install a uprobe in a mapping, with its semaphores
- * @uprobe: wanted there
- * @vma: an executable mapping of its file that covers its offset
- *
- * What can't be installed is counted. A consumer that leaves at the same time
- * either finds the site in uprobe::sites, or has left uprobe::consumers by the
- * time that the second question is asked (sites_lock is between the two).
- *
- * Context: mmap_lock held for writing.
- */
-void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma)
-{
-	unsigned long vaddr = uprobe_vaddr_of(vma, uprobe->offset);
-	struct mm_struct *mm = vma->vm_mm;
-	struct uprobe_site *site;
-	int err;
-
-	err = uprobe_site_install(uprobe, vma, vaddr);
-	if (err && mm == current->mm && fatal_signal_pending(current)) {
-		/* it can't read, and won't come by: uprobe_sync() leaves it to others */
-		uprobe_mark(mm, vaddr, vaddr + 1);
-		return;
-	}
-	if (err) {
-		if (err != -EAGAIN)
-			uprobe_count(uprobe, mm, UPROBE_MISSED_INSTALL);
-		return;
-	}
-	site = uprobe_site_get(mm, vaddr);
-	if (!WARN_ON_ONCE(!site)) {
-		uprobe_recheck_site(uprobe, site);
-		uprobe_site_put(site);
-	}
-}
-
-/* What mmap_write_lock() does; mmap_lock.h has no such thing for writing. */
-static bool try_to_lock(struct mm_struct *mm)
-{
-	if (!down_write_trylock(&mm->mmap_lock))
-		return false;
-	mm_lock_seqcount_begin(mm);
-	return true;
-}
-
-/* how long a walk tries to lock address spaces, in jiffies */
-#define WALK_PATIENCE	(HZ / 20)
-
-/*
- * A program may hold its mmap_lock for as long as it likes: /proc/self/mem waits
- * with it for a page that the program itself withholds. So walks, which hold locks
- * that others need, try for @deadline (in jiffies); then the place is left to the
- * threads of the program, which don't go on in user mode without.
- */
-static bool lock_or_leave(struct mm_struct *mm, unsigned long vaddr,
-			  unsigned long deadline)
-{
-	/* who is being killed gets no page either (get_user_pages()) */
-	while (!fatal_signal_pending(current)) {
-		if (try_to_lock(mm))
-			return true;
-		if (time_after(jiffies, deadline))
-			break;
-		usleep_range(50, 200);
-	}
-	uprobe_mark_for_all(mm, vaddr, vaddr + 1);
-	return false;
-}
-
-static void install_in(struct uprobe *uprobe, const struct mapping *map,
-		       unsigned long deadline)
-{
-	struct vm_area_struct *vma;
-
-	if (!lock_or_leave(map->mm, map->vaddr, deadline))
-		return;
-	vma = vma_lookup(map->mm, map->vaddr);
-	/* unstable: dup_mmap() has failed half-way, or the OOM killer is here */
-	if (!check_stable_address_space(map->mm) &&
-	    vma && uprobe_vma_is_executed(vma) &&
-	    file_inode(vma->vm_file) == uprobe->inode &&
-	    uprobe_offset_of(vma, map->vaddr) == uprobe->offset)
-		uprobe_place(uprobe, vma);
-	mmap_write_unlock(map->mm);
-}
-
-/* Filters are asked before an address space is locked. */
-static int install_everywhere(struct uprobe *uprobe, struct uprobe_consumer *uc)
-{
-	unsigned long deadline = jiffies + WALK_PATIENCE;
-	struct mapping *maps;
-	size_t nr, i;
-	int err = 0;
-
-	lockdep_assert_held(&uprobe->lock);
-	begin_walk();
-	maps = get_mappings(uprobe, &nr);
-	if (IS_ERR(maps)) {
-		err = PTR_ERR(maps);
-		goto out;
-	}
-	for (i = 0; i < nr && !err; i++) {
-		if (uprobe_consumer_wants(uc, maps[i].mm))
-			install_in(uprobe, &maps[i], deadline);
-		if (fatal_signal_pending(current))
-			err = -EINTR;
-		cond_resched();
-	}
-	put_mappings(maps, nr);
-out:
-	end_walk();
-	return err;
-}
-
-/*
- * The next site of a walk, with references on it and its mm. What has been
- * seen goes to the end of the list, and so do new sites: the walk is over when
- * the first one has been seen. A new site needs no visit: whoever attached it
- * asks the consumers once more afterwards (uprobe_place()).
- */
-static struct uprobe_site *next_site(struct uprobe *uprobe)
-{
-	struct uprobe_site *site;
-
-	spin_lock(&uprobe->sites_lock);
-	for (;;) {
-		site = list_first_entry_or_null(&uprobe->sites,
-						struct uprobe_site,
-						uprobe_node);
-		if (site && site->walk == uprobe->walk)
-			site = NULL;
-		if (!site)
-			break;
-		site->walk = uprobe->walk;
-		list_move_tail(&site->uprobe_node, &uprobe->sites);
-		/* the space of a linked site is there; is anybody in it? */
-		if (mmget_not_zero(site->space->mm)) {
-			refcount_inc(&site->ref);
-			break;
-		}
-	}
-	spin_unlock(&uprobe->sites_lock);
-	return site;
-}
-
-static void recheck_everywhere(struct uprobe *uprobe)
-{
-	unsigned long deadline = jiffies + WALK_PATIENCE;
-	struct uprobe_site *site;
-	struct mm_struct *mm;
-
-	lockdep_assert_held(&uprobe->lock);
-	spin_lock(&uprobe->sites_lock);
-	uprobe->walk++;
-	spin_unlock(&uprobe->sites_lock);
-
-	while ((site = next_site(uprobe))) {
-		mm = site->space->mm;
-		if (lock_or_leave(mm, site->vaddr, deadline)) {
-			uprobe_recheck_site(uprobe, site);
-			mmap_write_unlock(mm);
-		}
-		uprobe_site_put(site);
-		mmput_async(mm);
-	}
-}
-
-/* Is all that this site does still wanted? */
-static bool is_as_wanted(struct uprobe_site *site, struct mm_struct *mm)
-{
-	return uprobe_wanted(site->uprobe, mm) &&
-	       (!site->wants_returns || uprobe_wants_returns(site->uprobe, mm));
-}
-
-/**
- * uprobe_recheck_space - remove the sites that nobody wants any more
- * @mm: the current task's
- *
- * With the places where their calls return, and their semaphores. Nothing is made,
- * and of sites that stay the text isn't looked at.
- *
- * Context: task context, no locks held.
- * Return: false if the current task is being killed, and nothing was done.
- */
-bool uprobe_recheck_space(struct mm_struct *mm)
-{
-	struct uprobe_space *space = mm->uprobes_state.space;
-	struct uprobe_site *site;
-	unsigned long at = 0;
-
-	if (!space)
-		return true;
-	if (mmap_write_lock_killable(mm))
-		return false;
-	while ((site = uprobe_site_first(space, at))) {
-		at = site->vaddr + 1;
-		if (site->uprobe && !is_as_wanted(site, mm))
-			uprobe_recheck_site(site->uprobe, site);
-		/* its breakpoint couldn't be taken away so far */
-		else if (!site->uprobe && !site->is_return)
-			uprobe_site_remove(site);
-		cond_resched();
-	}
-	uprobe_semaphores_recheck(mm);
-	if (RB_EMPTY_ROOT(&space->tree))
-		uprobe_mark_areas(mm);
-	mmap_write_unlock(mm);
-	return true;
-}
-
-/**
- * uprobe_recheck - is this uprobe still wanted in this address space?
- * @uprobe: none of its consumers wanted a hit, or a handler has asked for removal
- * @mm: the current task's
- *
- * If not, others may not be, either: they are asked at once.
- *
- * Context: task context, no locks held.
- */
-void uprobe_recheck(struct uprobe *uprobe, struct mm_struct *mm)
-{
-	if (!uprobe_wanted(uprobe, mm))
-		uprobe_recheck_space(mm);
-}
-
 /* ---- the API ------------------------------------------------------------ */
 
 static int check_place(struct inode *inode, loff_t offset,
-		       loff_t ref_ctr_offset)
+		       loff_t ref_ctr_offset, const char **why)
 {
+	*why = "The file can't be read through the page cache";
 	if (!inode->i_mapping->a_ops->read_folio &&
 	    !shmem_mapping(inode->i_mapping))
 		return -EIO;
+	*why = "The place is past the end of the file";
 	if (offset < 0 || offset >= i_size_read(inode))
 		return -EINVAL;
+	*why = "The reference counter's offset has to be even";
 	if (ref_ctr_offset < 0 ||
 	    !IS_ALIGNED(ref_ctr_offset, sizeof(short)))
 		return -EINVAL;
+	*why = NULL;
 	return 0;
 }
 
@@ -750,6 +384,34 @@ static int check_insn(const struct uprobe *uprobe, const char **why)
 	return err;
 }
 
+/* Whom it wants, if not everybody: before anybody asks its filter. */
+static int announce(struct uprobe *uprobe, struct uprobe_consumer *uc)
+{
+	int err;
+
+	err = uc->target ? uprobe_target_get(uc->target) : 0;
+	if (err || !uc->scope)
+		return err;
+	uprobe_scope_get(uc->scope);
+	err = uprobe_registry_join_scope(uprobe, uc->scope);
+	if (!err)
+		return 0;
+	uprobe_scope_put(uc->scope);
+	if (uc->target)
+		uprobe_target_put(uc->target);
+	return err;
+}
+
+static void withdraw(struct uprobe *uprobe, struct uprobe_consumer *uc)
+{
+	if (uc->scope) {
+		uprobe_registry_leave_scope(uprobe, uc->scope);
+		uprobe_scope_put(uc->scope);
+	}
+	if (uc->target)
+		uprobe_target_put(uc->target);
+}
+
 /**
  * uprobe_register_why - make someone a consumer of a place, or say why not
  * @inode: the file, which the caller keeps (with its mount) until it has
@@ -784,7 +446,7 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 	if (!uc->handler && !uc->gather && !uc->commit &&
 	    !uprobe_consumer_is_returner(uc))
 		return ERR_PTR(-EINVAL);
-	err = check_place(inode, offset, ref_ctr_offset);
+	err = check_place(inode, offset, ref_ctr_offset, why);
 	if (err)
 		return ERR_PTR(err);
 	uprobe = uprobe_registry_get(inode, offset);
@@ -793,8 +455,7 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 	err = check_insn(uprobe, why);
 	if (err)
 		goto leave;
-	if (uc->target)
-		err = uprobe_target_get(uc->target);
+	err = announce(uprobe, uc);
 	if (err)
 		goto leave;
 
@@ -803,10 +464,11 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 	err = add_consumer(uprobe, uc, why);
 	if (err) {
 		mutex_unlock(&uprobe->lock);
-		goto put_target;
+		withdraw(uprobe, uc);
+		goto leave;
 	}
 	count_general(uprobe, uc, is_general(uc));
-	err = install_everywhere(uprobe, uc);
+	err = uprobe_install_everywhere(uprobe, uc);
 	mutex_unlock(&uprobe->lock);
 	if (err) {
 		uprobe_unregister_nosync(uprobe, uc);
@@ -815,9 +477,6 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 	}
 	return uprobe;
 
-put_target:
-	if (uc->target)
-		uprobe_target_put(uc->target);
 leave:
 	uprobe_registry_leave(uprobe);
 	uprobe_put(uprobe);
@@ -867,9 +526,9 @@ int uprobe_apply(struct uprobe *uprobe, struct uprobe_consumer *uc, bool add)
 		err = -ENOENT;
 	} else if (add) {
 		count_general(uprobe, uc, uc->general || is_general(uc));
-		err = install_everywhere(uprobe, uc);
+		err = uprobe_install_everywhere(uprobe, uc);
 	} else {
-		recheck_everywhere(uprobe);
+		uprobe_recheck_everywhere(uprobe);
 		count_general(uprobe, uc, is_general(uc));
 	}
 	mutex_unlock(&uprobe->lock);
@@ -893,11 +552,10 @@ void uprobe_unregister_nosync(struct uprobe *uprobe, struct uprobe_consumer *uc)
 	uprobe->bits &= ~BIT_ULL(uc->bit);
 	take_pouch_away(uprobe);
 	sum_up(uprobe);
-	recheck_everywhere(uprobe);
+	uprobe_recheck_everywhere(uprobe);
 	count_general(uprobe, uc, false);
 	mutex_unlock(&uprobe->lock);
-	if (uc->target)
-		uprobe_target_put(uc->target);
+	withdraw(uprobe, uc);
 	uprobe_registry_leave(uprobe);
 	uprobe_put(uprobe);
 }

@@ -29,8 +29,9 @@
  * @hash: in files. Written under files_lock, read under RCU.
  * @inode: the file
  * @uprobes: by offset. files_lock.
- * @nr_general: consumers of all of them that aren't targeted. Written under
- *	files_lock.
+ * @nr_general: consumers of all of them that have neither target nor scope. Written
+ *	under files_lock.
+ * @scopes: of their consumers. Written under files_lock, read under RCU.
  * @rcu: frees it
  */
 struct uprobe_file {
@@ -38,7 +39,22 @@ struct uprobe_file {
 	struct inode		*inode;
 	struct rb_root		uprobes;
 	unsigned int		nr_general;
+	struct list_head	scopes;
 	struct rcu_head		rcu;
+};
+
+/**
+ * struct listed_scope - a scope that consumers of a file have
+ * @list: in uprobe_file::scopes
+ * @scope: which
+ * @nr: how many of them have it. files_lock.
+ * @rcu: frees it
+ */
+struct listed_scope {
+	struct list_head		list;
+	const struct uprobe_scope	*scope;
+	unsigned int			nr;
+	struct rcu_head			rcu;
 };
 
 static DEFINE_HASHTABLE(files, 10);
@@ -89,7 +105,7 @@ enum uprobe_audience uprobe_registry_audience(struct inode *inode)
 }
 
 /**
- * uprobe_registry_count_general - a consumer that isn't targeted comes or goes
+ * uprobe_registry_count_general - a consumer comes or goes that may want anybody
  * @uprobe: of which it is a consumer
  * @d: 1 or -1
  */
@@ -100,6 +116,96 @@ void uprobe_registry_count_general(struct uprobe *uprobe, int d)
 	spin_lock(&files_lock);
 	WRITE_ONCE(file->nr_general, file->nr_general + d);
 	spin_unlock(&files_lock);
+}
+
+/**
+ * uprobe_registry_has_scope - is somebody in the scope of a consumer of this file?
+ * @inode: the file
+ * @mm: whose address space
+ *
+ * However many consumers there are, each scope is asked once.
+ *
+ * Context: as for uprobe_registry_audience().
+ * Return: true if so.
+ */
+bool uprobe_registry_has_scope(struct inode *inode, const struct mm_struct *mm)
+{
+	struct listed_scope *listed;
+	struct uprobe_file *file;
+
+	guard(rcu)();
+	file = find_file(inode);
+	if (!file)
+		return false;
+	list_for_each_entry_rcu(listed, &file->scopes, list) {
+		if (listed->scope->has_mm(listed->scope, mm))
+			return true;
+	}
+	return false;
+}
+
+static struct listed_scope *find_scope(struct uprobe_file *file,
+				       const struct uprobe_scope *scope)
+{
+	struct listed_scope *listed;
+
+	lockdep_assert_held(&files_lock);
+	list_for_each_entry(listed, &file->scopes, list) {
+		if (listed->scope == scope)
+			return listed;
+	}
+	return NULL;
+}
+
+/**
+ * uprobe_registry_join_scope - a consumer with a scope comes
+ * @uprobe: of which it is going to be a consumer
+ * @scope: its scope
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int uprobe_registry_join_scope(struct uprobe *uprobe,
+			       const struct uprobe_scope *scope)
+{
+	struct listed_scope *new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	struct listed_scope *listed;
+
+	if (!new)
+		return -ENOMEM;
+	spin_lock(&files_lock);
+	listed = find_scope(uprobe->file, scope);
+	if (!listed) {
+		listed = new;
+		listed->scope = scope;
+		list_add_rcu(&listed->list, &uprobe->file->scopes);
+		new = NULL;
+	}
+	listed->nr++;
+	spin_unlock(&files_lock);
+	kfree(new);
+	return 0;
+}
+
+/**
+ * uprobe_registry_leave_scope - it goes
+ * @uprobe: of which it is a consumer
+ * @scope: its scope
+ */
+void uprobe_registry_leave_scope(struct uprobe *uprobe,
+				 const struct uprobe_scope *scope)
+{
+	struct listed_scope *listed;
+
+	spin_lock(&files_lock);
+	listed = find_scope(uprobe->file, scope);
+	if (WARN_ON_ONCE(!listed) || --listed->nr)
+		listed = NULL;
+	else
+		list_del_rcu(&listed->list);
+	spin_unlock(&files_lock);
+	if (listed)
+		kfree_rcu(listed, rcu);
 }
 
 static struct uprobe *find_from(struct uprobe_file *file, loff_t from)
@@ -357,6 +463,7 @@ struct uprobe *uprobe_registry_get(struct inode *inode, loff_t offset)
 		return ERR_PTR(err);
 	}
 	file->inode = inode;
+	INIT_LIST_HEAD(&file->scopes);
 
 	spin_lock(&files_lock);
 	kept = insert(u, file);

@@ -5,8 +5,8 @@
  * Filters are asked when something is mapped, and when consumers come and go. Some
  * of them go by what a task is: its user, its cgroup. When that changes, the whole
  * address space is looked at once more, before the task goes on in user mode, and
- * of a process that moves any of its threads. Who registers such a consumer announces it, and so the change and the
- * registration don't miss each other:
+ * of a process that moves any of its threads. Such a consumer is announced before it is
+ * registered, and so the change and the registration don't miss each other:
  *
  *	task changes				consumer comes
  *	------------				--------------
@@ -15,7 +15,7 @@
  *	looks here whether anybody cares	filters are asked
  *
  * Who leaves the scope in the middle of a call keeps its sites until that call and
- * those around it have returned: uprobe_consumer::completes.
+ * those around it have returned: uprobe_calls_want().
  */
 
 #include <linux/atomic.h>
@@ -31,12 +31,13 @@
 static atomic_t nr_scopes;
 
 /**
- * uprobe_scope_get - announce a consumer whose filter goes by what tasks are
- *
- * To be called before it is registered.
+ * uprobe_scope_get - announce a consumer, before it is registered
+ * @scope: its scope
  */
-void uprobe_scope_get(void)
+void uprobe_scope_get(const struct uprobe_scope *scope)
 {
+	if (!scope->changes)
+		return;
 	atomic_inc(&nr_scopes);
 	/* pairs with matters() */
 	smp_mb__after_atomic();
@@ -44,10 +45,12 @@ void uprobe_scope_get(void)
 
 /**
  * uprobe_scope_put - it has left
+ * @scope: its scope
  */
-void uprobe_scope_put(void)
+void uprobe_scope_put(const struct uprobe_scope *scope)
 {
-	atomic_dec(&nr_scopes);
+	if (scope->changes)
+		atomic_dec(&nr_scopes);
 }
 
 /* Asked behind the change. */

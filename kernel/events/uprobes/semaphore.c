@@ -10,7 +10,7 @@
  * The dynamic linker maps the text of a library before its data, so that a
  * counter may have to wait for its mapping (uprobe_semaphores_retry()).
  *
- * register.c and mappings.c call in here when consumers or mappings change.
+ * walk.c and mappings.c call in here when consumers or mappings change.
  */
 
 #include <linux/highmem.h>

@@ -13,7 +13,7 @@
  * breakpoint, and simply executes the instruction (hit.c). Threads that stand
  * on the site hold a reference; the slot goes with the last one.
  *
- * register.c and mappings.c install, call.c asks for return sites, hit.c
+ * walk.c and mappings.c install and remove, call.c asks for return sites, hit.c
  * looks up.
  */
 

@@ -82,7 +82,8 @@ void uprobe_free_utask(struct task_struct *t)
 	/* killed inside a slot */
 	if (ut->site)
 		uprobe_site_put(ut->site);
-	kfree(ut->list);
+	kvfree(ut->list);
+	kfree(ut->unread.bad);
 	kvfree(ut->buffer);
 	kfree(ut);
 }
@@ -100,7 +101,7 @@ static void inherit_calls(struct task_struct *child)
 		uprobe_inherit_interruptions(ut, parent);
 	}
 	uprobe_calls_attend(parent);
-	uprobe_calls_inherit(ut, parent, child->mm);
+	uprobe_calls_inherit(ut, parent, child);
 	uprobe_calls_release(parent);
 	/* pairs with those who look at its calls: they are complete */
 	if (ut)

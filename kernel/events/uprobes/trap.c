@@ -282,7 +282,7 @@ static bool leave(struct uprobe_thread *ut, struct uprobe_site *site,
 		     (takers & BIT_ULL(UPROBE_SHARED_BIT))))
 		return false;
 	if (unlikely(call->timed))
-		uprobe_calls_measure(ut, call);
+		uprobe_call_measure(ut, call);
 	uprobe = uprobe_of_call(call);
 	if (likely(uprobe) &&
 	    unlikely(!tell(ut, site, regs, uprobe, call, true, call->epoch,

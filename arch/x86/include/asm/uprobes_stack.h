@@ -91,6 +91,9 @@ static inline size_t arch_uprobe_word_size(const struct pt_regs *regs)
 							 sizeof(u32);
 }
 
+/* So many integer arguments of 64-bit code are in registers. */
+#define UPROBE_REGISTER_ARGUMENTS	(IS_ENABLED(CONFIG_X86_64) ? 6 : 0)
+
 /**
  * arch_uprobe_argument - where is an integer argument of a function?
  * @regs: at its first instruction

@@ -171,10 +171,15 @@ int regs_query_register_offset(const char *name)
 	return -EINVAL;
 }
 
-/* ---- what nobody comes to ------------------------------------------------ */
+/* ---- what only hits would show ------------------------------------------- */
 
 void trace_uprobe_set_saving(struct trace_uprobe *tu)
 {
+}
+
+bool trace_uprobe_fetch_is_certain(const struct trace_probe *tp)
+{
+	return false;
 }
 
 /* ---- one command --------------------------------------------------------- */

@@ -104,6 +104,11 @@ NOT_CALLED(trace_seq_putc)
 NOT_CALLED(trace_seq_puts)
 NOT_CALLED(unregister_trace_event)
 NOT_CALLED(_copy_from_user)
+NOT_CALLED(call_rcu)
+NOT_CALLED(kernfs_path_from_node)
+NOT_CALLED(mutex_lock)
+NOT_CALLED(mutex_unlock)
+NOT_CALLED(string_escape_mem)
 
 /* struct pcpu_hot begins with the current task; there is another name for who writes there */
 void *const_pcpu_hot[8], *pcpu_hot[8];
@@ -140,5 +145,6 @@ int main(void)
 	free(line);
 	printf("%ld commands: %ld accepted, %ld not for uprobes, %ld silent, %ld pointless, %ld leaking\n",
 	       n, accepted, foreign, silent, pointless, leaking);
-	return silent || pointless || leaking;
+	/* a parser that refuses everything is harmless, too */
+	return silent || pointless || leaking || accepted < n / 20;
 }

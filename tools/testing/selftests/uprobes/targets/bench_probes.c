@@ -220,15 +220,22 @@ static void write_text(const char *path, int flags, const char *text)
 	close(fd);
 }
 
-static void define_events(void)
+static void define_events(const char *scope)
 {
 	char line[4200];
 	unsigned int n;
 
 	for (n = 0; n < ARRAY_SIZE(events); n++) {
-		snprintf(line, sizeof(line), "p:crowd/e%u %s:0x%" PRIx64 "\n", n, own_path, offsets[n]);
+		snprintf(line, sizeof(line), "p%s:crowd/e%u %s:0x%" PRIx64 "\n", scope, n, own_path,
+			 offsets[n]);
 		write_text(TRACING "uprobe_events", O_APPEND, line);
 	}
+}
+
+static void switch_events(void *on, unsigned int unused)
+{
+	(void)unused;
+	write_text(TRACING "events/crowd/enable", 0, on ? "1" : "0");
 }
 
 static uint64_t number_of_event(unsigned int n)
@@ -377,16 +384,21 @@ static void measure_beside_holder(const char *subject, void (*open_all)(void *pi
 	end_process(holder);
 }
 
-/* The same beside perf events: of the PMU, and those that use events of tracefs. */
+/* The same beside perf events: of the PMU, and those that use events of tracefs; and beside events of another user's. */
 static void measure_unwanted_events(void)
 {
-	int pid = start_wanted();
+	int pid = start_wanted(), on = 1;
 
 	measure_beside_holder("pmu", open_events, pid);
-	define_events();
+	define_events("");
 	measure_beside_holder("tracefs", open_by_number, pid);
 	write_text(TRACING "uprobe_events", O_TRUNC, "");
 	end_process(pid);
+	define_events("@uid=54321");
+	switch_events(&on, 0);
+	measure_unwanted_beside("scope");
+	switch_events(NULL, 0);
+	write_text(TRACING "uprobe_events", O_TRUNC, "");
 }
 
 /* ---- many processes ----------------------------------------------------- */
@@ -439,12 +451,6 @@ static void end_processes(void)
 	}
 }
 
-static void switch_events(void *on, unsigned int unused)
-{
-	(void)unused;
-	write_text(TRACING "events/crowd/enable", 0, on ? "1" : "0");
-}
-
 static void open_for_all(void *unused, unsigned int times)
 {
 	struct perf_event_attr attr = { .type = pmu_type(), .uprobe_path = (unsigned long)own_path };
@@ -484,7 +490,7 @@ static void measure_crowd_of_processes(void)
 
 	start_processes();
 	measure_crowd_by("link", &attach_link, &detach_link);
-	define_events();
+	define_events("");
 	measure_crowd_by("tracefs", &switch_on, &switch_off);
 	write_text(TRACING "uprobe_events", O_TRUNC, "");
 	measure_crowd_by("perf", &open_all, &close_all);
