@@ -44,7 +44,7 @@ struct vm_area_struct;
  * @UPROBE_INHERITED: fork copied an open call into the child; counts like
  *	an entry
  * @UPROBE_MISSED_DEPTH: the task had too many open calls
- * @UPROBE_MISSED_MEMORY: no memory for the call
+ * @UPROBE_MISSED_MEMORY: no memory for the call, or for its record
  * @UPROBE_MISSED_FAULT: user memory that was needed could not be read
  * @UPROBE_MISSED_UNWOUND: the frame was left by longjmp() or an exception
  * @UPROBE_MISSED_DECLINED: the consumer's entry handler didn't want this call
@@ -52,12 +52,14 @@ struct vm_area_struct;
  * @UPROBE_MISSED_EXIT: the task exited inside the call
  * @UPROBE_MISSED_EXEC: the task called execve() inside the call
  * @UPROBE_MISSED_UNREGISTERED: the consumer went away during the call
- * @UPROBE_MISSED_SHED: the process gained privileges and lost its sites
+ * @UPROBE_MISSED_SHED: the process gained privileges that the consumer's owner
+ *	lacks; never counted for root's, as all are
  * @UPROBE_MISSED_NO_SITE: the return address can't carry a site
  * @UPROBE_NR_COUNTS: how many there are
  *
- * For each consumer whose targets are at rest: entries + inherited =
- * returns + calls still open + everything missed.
+ * For each consumer of returns whose targets are at rest: entries + inherited =
+ * returns + calls still open + everything missed but UPROBE_MISSED_INSTALL,
+ * which counts places.
  */
 enum uprobe_event_count {
 	UPROBE_INHERITED,

@@ -63,8 +63,8 @@ void trace_uprobe_sum_counts(const struct trace_uprobe *tu,
 
 /**
  * struct listing - what a file shows
- * @names: writes a line before the first event, or NULL
- * @show: writes one event; 0 or -errno
+ * @names: writes a line before the first probe, or NULL
+ * @show: writes one probe; 0 or -errno
  * @has_counts: which are complete only when nobody is about to count
  */
 struct listing {
