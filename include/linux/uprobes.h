@@ -40,7 +40,7 @@ struct vm_area_struct;
 #define UPROBE_MAX_POUCHES		(32768 - 256)
 
 /**
- * enum uprobe_event_count - what happens to calls besides a plain return
+ * enum uprobe_event_count - what happens besides a plain entry or return
  * @UPROBE_INHERITED: fork copied an open call into the child; counts like
  *	an entry
  * @UPROBE_MISSED_DEPTH: the task had too many open calls
@@ -52,14 +52,13 @@ struct vm_area_struct;
  * @UPROBE_MISSED_EXIT: the task exited inside the call
  * @UPROBE_MISSED_EXEC: the task called execve() inside the call
  * @UPROBE_MISSED_UNREGISTERED: the consumer went away during the call
- * @UPROBE_MISSED_SHED: the process gained privileges that the consumer's owner
- *	lacks; never counted for root's, as all are
+ * @UPROBE_MISSED_SHED: the process gained privileges; nothing counts that so far
  * @UPROBE_MISSED_NO_SITE: the return address can't carry a site
  * @UPROBE_NR_COUNTS: how many there are
  *
  * For each consumer of returns whose targets are at rest: entries + inherited =
- * returns + calls still open + everything missed but UPROBE_MISSED_INSTALL,
- * which counts places.
+ * returns + calls still open + everything missed but UPROBE_MISSED_INSTALL and
+ * UPROBE_MISSED_SHED, which don't count calls.
  */
 enum uprobe_event_count {
 	UPROBE_INHERITED,
@@ -205,7 +204,8 @@ struct uprobe_scope {
  *	uses. NULL: all of them. Who leaves a scope inside of calls keeps the
  *	sites until they have returned. Whose a hit is wish() has to ask itself.
  * @count: told of each call of this consumer that ends otherwise than by a
- *	return, and of each inherited one. May be NULL. Must not sleep.
+ *	return, of each inherited one, of each entry that is missed, and of each place
+ *	where no site could be made. May be NULL. Must not sleep.
  * @cons_node: list of the uprobe's consumers; private to the core
  * @ref_ctr_offset: file offset of the semaphore of this consumer, 0 for
  *	none; private to the core, set by uprobe_register()

@@ -4,11 +4,12 @@
  *
  * 200 functions of this program, 10 children that execute it. The probes come as events of tracefs by one write, as
  * one BPF link, and as perf events of the PMU for every process, while the children call all functions. The events of
- * tracefs count each call between; afterwards nobody has a page of its own. Nothing may wait for each probe: who attaches
- * or detaches them all sleeps less than half as often as there are probes, however fast or busy the machine is.
+ * tracefs count each call between; afterwards nobody has a page of its own. Nothing may wait for each probe: who
+ * attaches or detaches them all sleeps less than half as often as there are probes, whatever time that takes.
  *
- * Stock sleeps four times for each where events are switched off and where perf's are closed. Seen to fail with
- * uprobe_unregister_sync() in remove_probes(), and with a trace_uprobe_settle() that settles only its own probe.
+ * Stock: 802 sleeps where events are switched off, with those for the histograms by which probes.h counts there, and 800
+ * where perf's are closed. Seen to fail with uprobe_unregister_sync() in remove_probes(), and with a
+ * trace_uprobe_settle() that settles only its own probe.
  */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>

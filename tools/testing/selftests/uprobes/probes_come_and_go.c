@@ -4,8 +4,8 @@
  *
  * Threads call probed functions, others fork, execute programs, map and unmap
  * probed files, while events go on and off. Every result must be right, the
- * balance of every event that stays must hold, and in the end the text is the
- * file's and no copied page is left.
+ * balance of every return event that stays must hold, and in the end the text is
+ * the file's and no copied page is left.
  *
  * Seen to fail on stock: the balance of returns, which it doesn't keep.
  */
