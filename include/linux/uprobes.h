@@ -51,7 +51,8 @@ struct vm_area_struct;
  * @UPROBE_MISSED_INSTALL: no site could be made where the consumer wants one
  * @UPROBE_MISSED_EXIT: the task exited inside the call
  * @UPROBE_MISSED_EXEC: the task called execve() inside the call
- * @UPROBE_MISSED_UNREGISTERED: the consumer went away during the call
+ * @UPROBE_MISSED_UNREGISTERED: the consumer went away during the call; that it
+ *	works out itself
  * @UPROBE_MISSED_SHED: the process gained privileges; nothing counts that so far
  * @UPROBE_MISSED_NO_SITE: the return address can't carry a site
  * @UPROBE_NR_COUNTS: how many there are
@@ -204,8 +205,9 @@ struct uprobe_scope {
  *	uses. NULL: all of them. Who leaves a scope inside of calls keeps the
  *	sites until they have returned. Whose a hit is wish() has to ask itself.
  * @count: told of each call of this consumer that ends otherwise than by a
- *	return, of each inherited one, of each entry that is missed, and of each place
- *	where no site could be made. May be NULL. Must not sleep.
+ *	return, but not of those that are open when it unregisters; of each inherited
+ *	one; of each entry or return that is missed; and of each place where no site
+ *	could be made. May be NULL. Must not sleep.
  * @cons_node: list of the uprobe's consumers; private to the core
  * @ref_ctr_offset: file offset of the semaphore of this consumer, 0 for
  *	none; private to the core, set by uprobe_register()

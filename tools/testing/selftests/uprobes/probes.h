@@ -397,18 +397,21 @@ static UNUSED unsigned long count(const char *event, const char *what)
 	return count_each(event, what, NULL, 0);
 }
 
-/* The promise that holds for a return event whenever the targets are at rest. What install counts are no calls. */
+/*
+ * The promise that holds for a return event whenever the targets are at rest. What install counts are no calls. Of an
+ * event that was switched off the rest counts as unregistered: there it can only be too much that has returned.
+ */
 static UNUSED bool is_balanced(const char *event)
 {
 	unsigned long in = count(event, "entries") + count(event, "inherited");
 	unsigned long missed = count(event, "missed") - count(event, "install");
 	unsigned long out = count(event, "returns") + count(event, "pending") + missed;
 
-	if (in != out)
-		note("%s: %lu entries, %lu inherited, %lu returns, %lu pending, %lu missed", event,
-		     count(event, "entries"), count(event, "inherited"), count(event, "returns"),
-		     count(event, "pending"), missed);
-	return in == out;
+	if (in != out || count(event, "unregistered") > in)
+		note("%s: %lu entries, %lu inherited, %lu returns, %lu pending, %lu missed, of these %lu unregistered",
+		     event, count(event, "entries"), count(event, "inherited"), count(event, "returns"),
+		     count(event, "pending"), missed, count(event, "unregistered"));
+	return in == out && count(event, "unregistered") <= in;
 }
 
 /* ---- processes ---------------------------------------------------------- */

@@ -99,12 +99,12 @@ static void at_the_same_time(const char *event)
 
 	call_target(5000);
 	equal(hits(fd), 5000, "%s_counts_its_thread_among_others", event);
-	close(fd);
 	stop = true;
 	pthread_join(thread, NULL);
 	equal(count(event, "entries") - before, 5000, "%s_knows_nothing_of_others_at_the_same_time", event);
 	if (strcmp(event, "entry"))
 		check(is_balanced(event), "%s_is_balanced_in_the_end", event);
+	close(fd);
 }
 
 /* Each thread has its own. */
