@@ -631,7 +631,8 @@ static void race(bool toggles, const char *name)
 		equal(count("race", "entries"), RACE_CALLS, "%s_counts_each_arrival_once", name);
 		equal(count("race_ret", "returns"), RACE_CALLS, "%s_counts_each_return", name);
 	}
-	check(is_balanced("race_ret"), "%s_loses_nothing", name);
+	/* each time that the event went off the program may have been inside */
+	check(adds_up("race_ret") && count("race_ret", "unregistered") <= (unsigned long)rounds, "%s_loses_nothing", name);
 	equal(wrong_peeks, 0, "%s_reads_what_was_written", name);
 	close(mem);
 	close(race_go[0]);

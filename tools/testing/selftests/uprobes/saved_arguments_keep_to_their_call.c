@@ -138,7 +138,7 @@ static void events_change_inside(void)
 	equal(records("second", "f=0x0 n=11 s=\"after\""), 1, "event_that_was_off_sees_new_calls");
 	equal(count("second", "unregistered"), 1, "call_that_it_was_off_in_is_counted");
 	equal(count("second", "returns"), 2, "and_nothing_else");
-	check(is_balanced("second"), "events_that_come_and_go_are_balanced");
+	check(adds_up("second"), "events_that_come_and_go_add_up");
 	remove_all();
 }
 

@@ -383,7 +383,7 @@ int main(int argc, char **argv)
 	equal(shared->failures, 0, "no_child_fails_and_no_request");
 	say_who_had_a_turn();
 	perf_is_exact();
-	/* while they are on: of those that are off the rest counts as unregistered */
+	/* nobody has switched them off so far */
 	returns_are_balanced();
 	close_kept();
 	disable_all();
