@@ -24,6 +24,7 @@ struct notifier_block;
 struct page;
 struct pt_regs;
 struct task_struct;
+struct trace_event_call;
 struct uprobe;
 struct vm_area_struct;
 
@@ -285,8 +286,10 @@ void uprobe_unregister_nosync(struct uprobe *uprobe,
 void uprobe_unregister_sync(void);
 unsigned long uprobe_pending(struct uprobe *uprobe, struct uprobe_consumer *uc);
 unsigned int uprobe_call_depth(const struct uprobe_call *call);
-int uprobe_target_get(struct task_struct *task);
-void uprobe_target_put(struct task_struct *task);
+int uprobe_target_get(struct task_struct *task, bool heritable);
+void uprobe_target_put(struct task_struct *task, bool heritable);
+bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
+			      const struct trace_event_call *call);
 int uprobe_read_user(void *to, const void __user *from, size_t len);
 long uprobe_read_user_string(char *to, const char __user *from, long len);
 

@@ -19,6 +19,7 @@
 #include <linux/perf_event.h>
 #include <linux/rcupdate_trace.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/trace_events.h>
 #include <linux/uaccess.h>
 #include <linux/unaligned.h>
@@ -52,12 +53,18 @@ static struct mm_struct *target_mm(struct perf_event *event)
 {
 	struct perf_event_context *ctx;
 	struct task_struct *task;
+	struct mm_struct *mm;
 
 	/* an owner stays for a grace period after it has become a tombstone */
 	guard(rcu)();
-	ctx = READ_ONCE(event->ctx);
-	task = ctx ? READ_ONCE(ctx->task) : event->hw.target;
-	return IS_ERR_OR_NULL(task) ? NULL : READ_ONCE(task->mm);
+	do {
+		ctx = READ_ONCE(event->ctx);
+		task = ctx ? READ_ONCE(ctx->task) : event->hw.target;
+		mm = IS_ERR_OR_NULL(task) ? NULL : READ_ONCE(task->mm);
+		/* who has no address space may have given the context away before */
+		smp_rmb();
+	} while (ctx && READ_ONCE(ctx->task) != task);
+	return mm;
 }
 
 static bool is_alive(struct perf_event *event)
@@ -65,15 +72,24 @@ static bool is_alive(struct perf_event *event)
 	return READ_ONCE(event->state) > PERF_EVENT_STATE_EXIT;
 }
 
-static bool has_target(struct trace_uprobe_filter *users,
-		       const struct mm_struct *mm)
+/*
+ * One event after the other, so that somebody isn't seen who exchanges them meanwhile. If
+ * it is no, and there are some to exchange, all tasks are asked.
+ */
+static bool has_target(struct trace_probe_event *its, const struct mm_struct *mm)
 {
+	const struct list_head *events = &its->filter->perf_events;
 	struct perf_event *event;
+	bool inherited = false;
 
-	list_for_each_entry(event, &users->perf_events, hw.tp_list)
-		if (mm && is_alive(event) && target_mm(event) == mm)
+	if (!mm)
+		return false;
+	list_for_each_entry(event, events, hw.tp_list) {
+		if (is_alive(event) && target_mm(event) == mm)
 			return true;
-	return false;
+		inherited |= !!event->parent;
+	}
+	return inherited && uprobe_mm_has_perf_event(mm, &its->call);
 }
 
 static bool has_listeners(struct trace_uprobe *tu)
@@ -103,7 +119,7 @@ bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm)
 	if (mm == current->mm && has_listeners(tu))
 		return true;
 	read_lock(&users->rwlock);
-	wants = has_target(users, mm);
+	wants = has_target(tu->tp.event, mm);
 	read_unlock(&users->rwlock);
 	return wants;
 }
@@ -112,21 +128,20 @@ bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm)
  * Is the probe installed already wherever @event needs it? An event that
  * fork inherits belongs to a child whose sites fork copied.
  */
-static bool is_served(struct trace_uprobe_filter *users,
-		      struct perf_event *event)
+static bool is_served(struct trace_probe_event *its, struct perf_event *event)
 {
-	return event->parent || has_target(users, event->hw.target->mm);
+	return event->parent || has_target(its, event->hw.target->mm);
 }
 
 /* Return: whether sites may have to be made for it. */
-static bool join_users(struct trace_uprobe_filter *users,
-		       struct perf_event *event)
+static bool join_users(struct trace_probe_event *its, struct perf_event *event)
 {
+	struct trace_uprobe_filter *users = its->filter;
 	bool served = false;
 
 	write_lock(&users->rwlock);
 	if (event->hw.target) {
-		served = is_served(users, event);
+		served = is_served(its, event);
 		list_add(&event->hw.tp_list, &users->perf_events);
 	} else {
 		WRITE_ONCE(users->nr_systemwide, users->nr_systemwide + 1);
@@ -148,10 +163,11 @@ int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event)
 	bool wanted_all = trace_uprobe_wants_all(tp);
 	int ret;
 
-	ret = event->hw.target ? uprobe_target_get(event->hw.target) : 0;
+	ret = event->hw.target ? uprobe_target_get(event->hw.target,
+						    event->attr.inherit) : 0;
 	if (ret)
 		return ret;
-	if (!join_users(tp->event->filter, event) || wanted_all)
+	if (!join_users(tp->event, event) || wanted_all)
 		return 0;
 	ret = trace_uprobe_ask_again(tp, true);
 	if (ret)
@@ -169,33 +185,68 @@ static bool goes_with_current(struct perf_event *event)
 	return event->parent && (current->flags & PF_EXITING) && current->mm;
 }
 
-/* Does the address space that @event leaves need no change? */
-static bool stays(struct trace_uprobe_filter *users, struct perf_event *event)
+/* Does another process use the current task's address space, too? */
+static bool is_shared(void)
 {
-	struct task_struct *leaver = event->hw.target;
+	struct task_struct *p, *t;
+
+	if (atomic_read(&current->mm->mm_users) == 1)
+		return false;
+	guard(rcu)();
+	for_each_process_thread(p, t) {
+		if (READ_ONCE(t->mm) == current->mm &&
+		    !same_thread_group(t, current))
+			return true;
+	}
+	return false;
+}
+
+/* Was it inherited by a task that never ran, since fork has failed? */
+static bool is_stillborn(const struct perf_event *event)
+{
+	return event->parent && READ_ONCE(event->hw.target->__state) == TASK_NEW;
+}
+
+/* Will another one come by that was in the same task? */
+static bool has_companion(struct trace_probe_event *its,
+			  const struct perf_event *event)
+{
+	struct perf_event *other;
+
+	list_for_each_entry(other, &its->filter->perf_events, hw.tp_list) {
+		if (other->ctx == event->ctx)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the address space that @event leaves need no change? It isn't known which one
+ * that was, if the task that had @event in the end has gone before.
+ */
+static bool stays(struct trace_probe_event *its, struct perf_event *event)
+{
 	struct mm_struct *mm = target_mm(event);
 
 	if (mm)
-		return has_target(users, mm);
-	if (goes_with_current(event)) {
-		leaver = current;
-		if (has_target(users, current->mm))
-			return true;
-	}
+		return has_target(its, mm);
 	/* a process takes its address space with it, a thread leaves it behind */
-	return !atomic_read(&leaver->signal->live);
+	if (goes_with_current(event))
+		return has_target(its, current->mm) ||
+		       (!atomic_read(&current->signal->live) && !is_shared());
+	return is_stillborn(event) || has_companion(its, event);
 }
 
 /* Return: whether sites may have to go. */
-static bool leave_users(struct trace_uprobe_filter *users,
-			struct perf_event *event)
+static bool leave_users(struct trace_probe_event *its, struct perf_event *event)
 {
+	struct trace_uprobe_filter *users = its->filter;
 	bool done = false;
 
 	write_lock(&users->rwlock);
 	if (event->hw.target) {
 		list_del(&event->hw.tp_list);
-		done = stays(users, event);
+		done = stays(its, event);
 	} else {
 		WRITE_ONCE(users->nr_systemwide, users->nr_systemwide - 1);
 	}
@@ -218,11 +269,11 @@ int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event)
 {
 	int ret = 0;
 
-	if (leave_users(tp->event->filter, event) &&
+	if (leave_users(tp->event, event) &&
 	    !trace_uprobe_wants_all(tp))
 		ret = trace_uprobe_ask_again(tp, false);
 	if (event->hw.target)
-		uprobe_target_put(event->hw.target);
+		uprobe_target_put(event->hw.target, event->attr.inherit);
 	return ret;
 }
 

@@ -185,6 +185,7 @@ struct uprobe_left {
  * @unreadable: where a page is that has been waited for in vain, while
  *	uprobe_sync() does without; else 0. mmap_lock.
  * @restorer: the task that gives a page of text back, under mmap_lock; or NULL
+ * @is_synced: uprobe_sync() is at work. mmap_lock.
  * @rcu: frees it
  */
 struct uprobe_space {
@@ -223,6 +224,7 @@ struct uprobe_space {
 	unsigned long		absent;
 	unsigned long		unreadable;
 	struct task_struct	*restorer;
+	bool			is_synced;
 	struct rcu_head		rcu;
 };
 

@@ -562,6 +562,15 @@ static void retry_absent(struct mm_struct *mm, struct uprobe_space *space)
 	sync_dirty(mm, start, end);
 }
 
+/* A space may come into being meanwhile. */
+static void say_synced(struct mm_struct *mm, bool is_synced)
+{
+	struct uprobe_space *space = mm->uprobes_state.space;
+
+	if (space)
+		space->is_synced = is_synced;
+}
+
 /* Return: where a page is that has to come first, or 0. */
 static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 			  bool again)
@@ -569,6 +578,7 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 	struct uprobe_space *space = mm->uprobes_state.space;
 	unsigned long start, end;
 
+	say_synced(mm, true);
 	if (space && space->inherited) {
 		check_sites(space, 0, ULONG_MAX);
 		WRITE_ONCE(space->inherited, fatal_signal_pending(current));
@@ -578,7 +588,8 @@ static unsigned long sync(struct mm_struct *mm, unsigned long unreadable,
 		retry_absent(mm, space);
 	}
 	while (take_dirty(mm, &start, &end) && sync_dirty(mm, start, end))
-		;
+		say_synced(mm, true);
+	say_synced(mm, false);
 
 	space = mm->uprobes_state.space;
 	if (!space)

@@ -389,7 +389,7 @@ static int announce(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
 	int err;
 
-	err = uc->target ? uprobe_target_get(uc->target) : 0;
+	err = uc->target ? uprobe_target_get(uc->target, false) : 0;
 	if (err || !uc->scope)
 		return err;
 	uprobe_scope_get(uc->scope);
@@ -398,7 +398,7 @@ static int announce(struct uprobe *uprobe, struct uprobe_consumer *uc)
 		return 0;
 	uprobe_scope_put(uc->scope);
 	if (uc->target)
-		uprobe_target_put(uc->target);
+		uprobe_target_put(uc->target, false);
 	return err;
 }
 
@@ -409,7 +409,7 @@ static void withdraw(struct uprobe *uprobe, struct uprobe_consumer *uc)
 		uprobe_scope_put(uc->scope);
 	}
 	if (uc->target)
-		uprobe_target_put(uc->target);
+		uprobe_target_put(uc->target, false);
 }
 
 /**

@@ -80,9 +80,10 @@ static void remove_site(struct uprobe_site *site)
 	 * Without memory for that, or if the current task is being killed, the
 	 * breakpoint stays and so does the site: a thread that comes along
 	 * executes the instruction in the slot, and no handler runs. The
-	 * process's own try once more, or who shares the address space.
+	 * process's own try once more, or who shares the address space, unless
+	 * this was such a try.
 	 */
-	if (mm != current->mm || fatal_signal_pending(current))
+	if (!site->space->is_synced || fatal_signal_pending(current))
 		uprobe_mark(mm, site->vaddr, site->vaddr + 1);
 }
 

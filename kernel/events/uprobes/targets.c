@@ -37,6 +37,7 @@
 #include <linux/hashtable.h>
 #include <linux/perf_event.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/trace_events.h>
 
@@ -48,6 +49,7 @@
  * @list: in all_targets
  * @task: the task; kept by each owner, so that the address isn't used again
  * @nr: how many owners have announced it. targets_lock.
+ * @nr_heritable: for how many of them others may come to be wanted in its place. targets_lock.
  * @rcu: frees it
  *
  * Both lists are written under targets_lock and read under RCU. RCU doesn't keep
@@ -58,6 +60,7 @@ struct target {
 	struct list_head	list;
 	struct task_struct	*task;
 	unsigned int		nr;
+	unsigned int		nr_heritable;
 	struct rcu_head		rcu;
 };
 
@@ -78,41 +81,46 @@ static struct target *find_target(const struct task_struct *task)
 }
 
 /* Return: whether @new is used now. */
-static bool add_target(struct task_struct *task, struct target *new)
+static bool add_target(struct task_struct *task, bool heritable,
+		       struct target *new)
 {
 	struct target *target;
+	bool used = false;
 
 	spin_lock(&targets_lock);
 	target = find_target(task);
-	if (target) {
-		target->nr++;
-	} else {
-		new->task = task;
-		new->nr = 1;
-		hash_add_rcu(targets, &new->hash, (unsigned long)task);
-		list_add_tail_rcu(&new->list, &all_targets);
+	if (!target) {
+		target = new;
+		used = true;
+		target->task = task;
+		hash_add_rcu(targets, &target->hash, (unsigned long)task);
+		list_add_tail_rcu(&target->list, &all_targets);
 	}
+	target->nr++;
+	target->nr_heritable += heritable;
 	spin_unlock(&targets_lock);
-	return !target;
+	return used;
 }
 
 /**
  * uprobe_target_get - announce a task whose address space will be wanted
  * @task: the task, which the caller keeps until uprobe_target_put(); it may
  *	not have run yet
+ * @heritable: what it is wanted for may come to be had by a task that has inherited the
+ *	same, as perf events do
  *
  * To be called before the filter of a consumer says yes on its account.
  *
  * Context: task context, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int uprobe_target_get(struct task_struct *task)
+int uprobe_target_get(struct task_struct *task, bool heritable)
 {
-	struct target *new = kmalloc(sizeof(*new), GFP_KERNEL);
+	struct target *new = kzalloc(sizeof(*new), GFP_KERNEL);
 
 	if (!new)
 		return -ENOMEM;
-	if (!add_target(task, new))
+	if (!add_target(task, heritable, new))
 		kfree(new);
 	return 0;
 }
@@ -120,16 +128,19 @@ int uprobe_target_get(struct task_struct *task)
 /**
  * uprobe_target_put - the task isn't wanted any more by one of its owners
  * @task: what uprobe_target_get() got
+ * @heritable: as there
  *
  * To be called when no filter says yes on its account any more.
  */
-void uprobe_target_put(struct task_struct *task)
+void uprobe_target_put(struct task_struct *task, bool heritable)
 {
 	struct target *target;
 
 	spin_lock(&targets_lock);
 	target = find_target(task);
-	if (WARN_ON_ONCE(!target) || --target->nr) {
+	if (!WARN_ON_ONCE(!target))
+		target->nr_heritable -= heritable;
+	if (!target || --target->nr) {
 		target = NULL;
 	} else {
 		hash_del_rcu(&target->hash);
@@ -144,40 +155,73 @@ void uprobe_target_put(struct task_struct *task)
  * Tasks that inherit all of their perf events from each other exchange them when
  * one is switched to the other (perf_event_context_sched_out()), and the task
  * that an event was opened for isn't the one that has it. So whoever has an
- * event on a uprobe is a target.
+ * event on a uprobe is a target. Under RCU.
+ *
+ * While they exchange them, either of them has one of two contexts that are equal.
  */
-static bool has_perf_event(void)
+static bool has_perf_event(const struct task_struct *task,
+			   const struct trace_event_call *call)
 {
 #ifdef CONFIG_UPROBE_EVENTS
 	struct perf_event_context *ctx;
 	struct perf_event *event;
 
-	/* its owner is here; it is freed under RCU */
-	ctx = READ_ONCE(current->perf_event_ctxp);
+	/* freed under RCU, as its events are */
+	ctx = READ_ONCE(task->perf_event_ctxp);
 	if (!ctx)
 		return false;
 	list_for_each_entry_rcu(event, &ctx->event_list, event_entry) {
-		if (event->tp_event &&
-		    event->tp_event->flags & TRACE_EVENT_FL_UPROBE)
+		if (READ_ONCE(event->state) > PERF_EVENT_STATE_EXIT &&
+		    (call ? event->tp_event == call :
+			    event->tp_event &&
+			    event->tp_event->flags & TRACE_EVENT_FL_UPROBE))
 			return true;
 	}
 #endif
 	return false;
 }
 
+/**
+ * uprobe_mm_has_perf_event - does a task with a perf event use this address space?
+ * @mm: the address space; only compared
+ * @call: the trace event that it is on; NULL: any of a uprobe
+ *
+ * Context: any. Goes over all tasks.
+ * Return: true if one does.
+ */
+bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
+			      const struct trace_event_call *call)
+{
+	const struct task_struct *p, *t;
+
+	guard(rcu)();
+	for_each_process_thread(p, t) {
+		if (READ_ONCE(t->mm) == mm && has_perf_event(t, call))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A target that has no event, though one was opened for it that is inherited, has
+ * ended, or executed a program with other privileges. Another one may have its event,
+ * and not be a target itself any more.
+ */
 static bool is_used_by_target(const struct mm_struct *mm)
 {
+	bool used = false, left = false;
 	struct target *target;
-	bool used = false;
 
 	spin_lock(&targets_lock);
 	list_for_each_entry(target, &all_targets, list) {
 		used = READ_ONCE(target->task->mm) == mm;
 		if (used)
 			break;
+		left |= target->nr_heritable &&
+			!has_perf_event(target->task, NULL);
 	}
 	spin_unlock(&targets_lock);
-	return used;
+	return used || (left && uprobe_mm_has_perf_event(mm, NULL));
 }
 
 /**
@@ -200,7 +244,7 @@ bool uprobe_is_target(const struct mm_struct *mm)
 		return false;
 	if (mm != current->mm)
 		return is_used_by_target(mm);
-	if (find_target(current) || has_perf_event())
+	if (find_target(current) || has_perf_event(current, NULL))
 		return true;
 	return atomic_read(&mm->mm_users) > 1 && is_used_by_target(mm);
 }

@@ -12,6 +12,7 @@
  */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/syscall.h>
@@ -23,6 +24,7 @@
 #define NR_ROUNDS	5
 #define NR_SHORT	3000
 #define NR_AT_ONCE	30
+#define NR_FAILURES	100
 
 static PROBED long target(long x)
 {
@@ -55,6 +57,28 @@ static void become_nobody_and_fork(void)
 {
 	must(!setresuid(65534, 65534, 65534));
 	must(!in_child(child_calls));
+}
+
+/* Fails when the child's events are there: it may not have a number of its choice (alloc_pid()). */
+static void fail_to_make(unsigned long flags)
+{
+	pid_t number = 4000;
+	struct clone_args args = {
+		.flags = flags, .set_tid = (unsigned long)&number, .set_tid_size = 1,
+	};
+
+	must(syscall(SYS_clone3, &args, sizeof(args)) < 0 && errno == EPERM);
+}
+
+static void become_nobody_and_fail(void)
+{
+	int i;
+
+	must(!setresuid(65534, 65534, 65534));
+	for (i = 0; i < NR_FAILURES; i++) {
+		fail_to_make(0);
+		fail_to_make(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD);
+	}
 }
 
 static void start_threads(void)
@@ -118,18 +142,23 @@ static int heir_fd;
 static sem_t heir_turn;
 static pthread_t heir;
 
-static pthread_t start_on(int cpu, void *(*body)(void *), void *data)
+static void stay_on_one_processor(void)
 {
-	pthread_attr_t attr;
-	pthread_t thread;
 	cpu_set_t cpus;
 
 	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	must(!pthread_attr_init(&attr) && !pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus));
-	must(!pthread_create(&thread, &attr, body, data));
-	pthread_attr_destroy(&attr);
-	return thread;
+	CPU_SET(0, &cpus);
+	must(!sched_setaffinity(0, sizeof(cpus), &cpus));
+}
+
+/* A thread with an event that isn't inherited exchanges none (inherited_all, perf_event_init_context()). */
+static void open_uninherited_event(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_DUMMY, .size = sizeof(attr),
+	};
+
+	must(syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC) >= 0);
 }
 
 static void *inherit_and_call(void *unused UNUSED)
@@ -140,35 +169,49 @@ static void *inherit_and_call(void *unused UNUSED)
 	return NULL;
 }
 
-static void *leave_an_heir(void *cpu)
+static void *leave_an_heir(void *unused UNUSED)
 {
 	heir_fd = open_event(0, true);
-	heir = start_on((long)cpu, inherit_and_call, NULL);
-	/* the heir begins, and waits: on the same processor they exchange their events, and not back */
+	must(!pthread_create(&heir, NULL, inherit_and_call, NULL));
+	/* the heir begins, and waits */
 	usleep(100000);
 	return NULL;
 }
 
+static void *exchange_nothing(void *unused UNUSED)
+{
+	open_uninherited_event();
+	return leave_an_heir(NULL);
+}
+
+/* The heir inherits the only processor, too: each time that goes from one to the other at once, they exchange their events. */
+static void *exchange_events_perhaps(void *unused UNUSED)
+{
+	stay_on_one_processor();
+	return leave_an_heir(NULL);
+}
+
 /*
- * Nobody asks about the first thread, which lives on. Whoever has the event that was opened when it ends leaves a site
- * that goes with the descriptor: the parent, or where they have exchanged their events the heir.
+ * Nobody asks about the first thread, which lives on. When a thread ends with an event that it has inherited, it is
+ * looked whether its site is wanted; when it ends with the event that was opened, it isn't: the last one that does so,
+ * who is the heir if they have exchanged theirs, leaves a site that goes with the descriptor.
  */
-static void let_the_last_go(int heirs_cpu, const char *where)
+static void let_the_last_go(void *(*body)(void *), const char *how)
 {
 	pthread_t parent;
 
 	must(!sem_init(&heir_turn, 0, 0));
-	parent = start_on(0, leave_an_heir, (void *)(long)heirs_cpu);
+	must(!pthread_create(&parent, NULL, body, NULL));
 	pthread_join(parent, NULL);
-	check(text_differs(getpid(), (const void *)target) == 1, "site_stays_for_the_heir_on_%s_processor", where);
+	check(text_differs(getpid(), (const void *)target) == 1, "site_stays_for_the_heir_%s", how);
 	sem_post(&heir_turn);
 	pthread_join(heir, NULL);
-	equal(read_count(heir_fd), 1, "the_heir_is_counted_on_%s_processor", where);
-	if (heirs_cpu)
+	equal(read_count(heir_fd), 1, "the_heir_is_counted_%s", how);
+	if (body == exchange_nothing)
 		check(is_untouched(getpid(), (const void *)target), "sites_go_with_the_last_thread");
 	note("%ld bytes differ before the descriptor is closed", text_differs(getpid(), (const void *)target));
 	close(heir_fd);
-	check(is_untouched(getpid(), (const void *)target), "sites_go_with_the_descriptor_on_%s_processor", where);
+	check(is_untouched(getpid(), (const void *)target), "sites_go_with_the_descriptor_%s", how);
 }
 
 /* ---- somebody else ------------------------------------------------------ */
@@ -228,6 +271,8 @@ static void leave_the_other_alone(void)
 	start_short_threads();
 	equal(read_count(fd), NR_SHORT, "short_threads_are_counted");
 	check(text_differs(other, (const void *)target) == 1, "threads_that_end_leave_other_processes_alone");
+	must(!in_child(become_nobody_and_fail));
+	check(text_differs(other, (const void *)target) == 1, "and_so_do_forks_that_fail");
 	close(its_fd);
 	check(is_untouched(other, (const void *)target), "sites_go_with_the_descriptor");
 	close(fd);
@@ -241,8 +286,8 @@ int main(void)
 {
 	int fd, round;
 
-	let_the_last_go(1, "another");
-	let_the_last_go(0, "the_same");
+	let_the_last_go(exchange_nothing, "without_exchange");
+	let_the_last_go(exchange_events_perhaps, "with_exchange");
 	leave_the_other_alone();
 	fd = open_event(0, true);
 	for (round = 0; round < NR_ROUNDS; round++) {

@@ -8,8 +8,9 @@
  * events that begin and cease to want everybody.
  *
  * Stock passes. Seen to fail: everything but what ftrace sees with uprobe_is_target() always false;
- * threads and shared memory without its last line; exchanged events without has_perf_event(); the
- * change to everybody without count_general() in uprobe_apply().
+ * threads and shared memory without its last line; exchanged events without has_perf_event(), those of threads
+ * when only the thread that maps was asked for its events; the change to everybody without count_general() in
+ * uprobe_apply().
  */
 #define _GNU_SOURCE
 #include <linux/perf_event.h>
@@ -344,6 +345,70 @@ static void exchanged(void)
 	equal(sum, 6 * 7, "tasks_that_exchange_their_events_are_counted_where_they_map");
 }
 
+/* Two threads that have the event, in a process whose first one hasn't. */
+struct couple {
+	struct turns mapped;
+	pthread_t heir;
+	char *code;
+	int fd, first_tid;
+};
+
+static void *wait_and_call(void *data)
+{
+	struct couple *couple = data;
+
+	wait_for(couple->mapped.there);
+	call_it(couple->code, 7);
+	return NULL;
+}
+
+/* The heir comes on, and waits: then nobody exchanges anything back. */
+static void *leave_an_heir(void *data)
+{
+	struct couple *couple = data;
+
+	run_on_one_cpu();
+	couple->first_tid = gettid();
+	couple->fd = open_for(0, INHERIT);
+	must(!pthread_create(&couple->heir, NULL, wait_and_call, couple));
+	usleep(50000);
+	return NULL;
+}
+
+/* pthread_join() returns before the thread is out of its address space. */
+static void wait_until_gone(int tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d", tid);
+	while (!access(path, F_OK))
+		usleep(1000);
+}
+
+/* The file is mapped by a thread that nobody wants, for one that may have the event of another. */
+static void exchanged_by_threads(void)
+{
+	unsigned long long sum = 0;
+	pthread_t first;
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		struct couple couple = { .mapped = make_turns() };
+
+		must(!pthread_create(&first, NULL, leave_an_heir, &couple));
+		pthread_join(first, NULL);
+		wait_until_gone(couple.first_tid);
+		couple.code = map_it();
+		tell(couple.mapped.there);
+		pthread_join(couple.heir, NULL);
+		sum += hits(couple.fd);
+		close(couple.fd);
+		unmap_it(couple.code);
+		end_turns(&couple.mapped);
+	}
+	equal(sum, 6 * 7, "threads_that_exchange_their_events_are_counted_where_others_map");
+}
+
 /* ---- from one task to everybody and back -------------------------------- */
 
 static bool new_mapping_is_probed(void)
@@ -415,6 +480,7 @@ int main(int argc, char **argv)
 	started_anew(0);
 	started_anew(ON_EXEC);
 	exchanged();
+	exchanged_by_threads();
 	everybody_for_a_while();
 	remove_all();
 	return finish();
