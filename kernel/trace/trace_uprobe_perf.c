@@ -73,23 +73,30 @@ static bool is_alive(struct perf_event *event)
 }
 
 /*
- * One event after the other, so that somebody isn't seen who exchanges them meanwhile. If
- * it is no, and there are some to exchange, all tasks are asked.
+ * One event after the other, so that somebody may not be seen who exchanges them
+ * meanwhile. @inherited: there are some to exchange.
  */
-static bool has_target(struct trace_probe_event *its, const struct mm_struct *mm)
+static bool is_listed(struct trace_probe_event *its, const struct mm_struct *mm,
+		      bool *inherited)
 {
-	const struct list_head *events = &its->filter->perf_events;
 	struct perf_event *event;
-	bool inherited = false;
 
-	if (!mm)
-		return false;
-	list_for_each_entry(event, events, hw.tp_list) {
+	*inherited = false;
+	list_for_each_entry(event, &its->filter->perf_events, hw.tp_list) {
 		if (is_alive(event) && target_mm(event) == mm)
 			return true;
-		inherited |= !!event->parent;
+		*inherited |= !!event->parent;
 	}
-	return inherited && uprobe_mm_has_perf_event(mm, &its->call);
+	return false;
+}
+
+/* If it seems to be no, and may not be, the tasks are asked: they are what stays. */
+static bool has_target(struct trace_probe_event *its, const struct mm_struct *mm)
+{
+	bool inherited;
+
+	return mm && (is_listed(its, mm, &inherited) ||
+		      (inherited && uprobe_mm_has_perf_event(mm, &its->call)));
 }
 
 static bool has_listeners(struct trace_uprobe *tu)
@@ -101,12 +108,9 @@ static bool has_listeners(struct trace_uprobe *tu)
 /**
  * trace_uprobe_perf_wants - does some perf event want this address space?
  * @tu: a probe
- * @mm: the address space; only compared
+ * @mm: the address space, in use
  *
- * Asked on each hit, too: whoever is active here and now is found without a
- * lock or a write to shared memory. The list is for those who aren't, such as
- * the owner of a BPF program.
- *
+ * Context: task context. May go over all tasks.
  * Return: true if so.
  */
 bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm)
@@ -116,12 +120,47 @@ bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm)
 
 	if (READ_ONCE(users->nr_systemwide))
 		return true;
-	if (mm == current->mm && has_listeners(tu))
-		return true;
 	read_lock(&users->rwlock);
 	wants = has_target(tu->tp.event, mm);
 	read_unlock(&users->rwlock);
 	return wants;
+}
+
+/**
+ * trace_uprobe_perf_wants_hit - does some perf event want what is hit here?
+ * @tu: a probe that the current task has hit
+ *
+ * Whoever is active here and now is found without a lock or a write to shared
+ * memory. The list is for those who aren't, such as the owner of a BPF program; of events
+ * that are exchanged meanwhile, the task's own are asked for.
+ *
+ * Return: true if so.
+ */
+bool trace_uprobe_perf_wants_hit(struct trace_uprobe *tu)
+{
+	struct trace_uprobe_filter *users = tu->tp.event->filter;
+	bool wants, inherited;
+
+	if (READ_ONCE(users->nr_systemwide) || has_listeners(tu))
+		return true;
+	read_lock(&users->rwlock);
+	wants = is_listed(tu->tp.event, current->mm, &inherited);
+	read_unlock(&users->rwlock);
+	return wants || (inherited && trace_uprobe_perf_has_event(tu));
+}
+
+/**
+ * trace_uprobe_perf_has_event - has the current task a perf event on it?
+ * @tu: a probe of the event
+ *
+ * It may be active on another CPU, or have been opened for another task.
+ *
+ * Return: true if so.
+ */
+bool trace_uprobe_perf_has_event(struct trace_uprobe *tu)
+{
+	guard(rcu)();
+	return uprobe_task_has_perf_event(current, trace_uprobe_call(tu));
 }
 
 /*
@@ -201,10 +240,15 @@ static bool is_shared(void)
 	return false;
 }
 
-/* Was it inherited by a task that never ran, since fork has failed? */
-static bool is_stillborn(const struct perf_event *event)
+/*
+ * Was it inherited by a task that never ran, since fork has failed, or that executes a
+ * program with other privileges and has left its address space?
+ */
+static bool has_no_mm(const struct perf_event *event)
 {
-	return event->parent && READ_ONCE(event->hw.target->__state) == TASK_NEW;
+	return event->parent &&
+	       (READ_ONCE(event->hw.target->__state) == TASK_NEW ||
+		current->in_execve);
 }
 
 /* Will another one come by that was in the same task? */
@@ -214,7 +258,7 @@ static bool has_companion(struct trace_probe_event *its,
 	struct perf_event *other;
 
 	list_for_each_entry(other, &its->filter->perf_events, hw.tp_list) {
-		if (other->ctx == event->ctx)
+		if (event->ctx && READ_ONCE(other->ctx) == event->ctx)
 			return true;
 	}
 	return false;
@@ -232,9 +276,9 @@ static bool stays(struct trace_probe_event *its, struct perf_event *event)
 		return has_target(its, mm);
 	/* a process takes its address space with it, a thread leaves it behind */
 	if (goes_with_current(event))
-		return has_target(its, current->mm) ||
-		       (!atomic_read(&current->signal->live) && !is_shared());
-	return is_stillborn(event) || has_companion(its, event);
+		return (!atomic_read(&current->signal->live) && !is_shared()) ||
+		       has_target(its, current->mm);
+	return has_no_mm(event) || has_companion(its, event);
 }
 
 /* Return: whether sites may have to go. */

@@ -152,8 +152,7 @@ static bool is_tally_only(const struct trace_uprobe *tu,
 static bool may_be_heard_later(struct trace_uprobe *tu)
 {
 	return trace_uprobe_wants_all(&tu->tp) ||
-	       (READ_ONCE(current->perf_event_ctxp) &&
-		trace_uprobe_perf_wants(tu, current->mm));
+	       trace_uprobe_perf_has_event(tu);
 }
 
 /*
@@ -180,7 +179,7 @@ static noinline enum uprobe_wish wish_at_length(struct trace_uprobe *tu,
 						const struct uprobe_call *call)
 {
 	if (trace_uprobe_has_bpf(tu) &&
-	    trace_uprobe_perf_wants(tu, current->mm))
+	    trace_uprobe_perf_wants_hit(tu))
 		return is_tally_only(tu, call) ? UPROBE_WISH_TALLY :
 						 UPROBE_WISH_HANDLER;
 	return wish_for_buffers(tu, call);

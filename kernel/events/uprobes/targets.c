@@ -49,7 +49,8 @@
  * @list: in all_targets
  * @task: the task; kept by each owner, so that the address isn't used again
  * @nr: how many owners have announced it. targets_lock.
- * @nr_heritable: for how many of them others may come to be wanted in its place. targets_lock.
+ * @nr_heritable: for how many of them others may come to be wanted in its place.
+ *	targets_lock.
  * @rcu: frees it
  *
  * Both lists are written under targets_lock and read under RCU. RCU doesn't keep
@@ -155,38 +156,98 @@ void uprobe_target_put(struct task_struct *task, bool heritable)
  * Tasks that inherit all of their perf events from each other exchange them when
  * one is switched to the other (perf_event_context_sched_out()), and the task
  * that an event was opened for isn't the one that has it. So whoever has an
- * event on a uprobe is a target. Under RCU.
+ * event on a uprobe is a target. While they exchange them, either of them has one of
+ * two contexts that are equal.
  *
- * While they exchange them, either of them has one of two contexts that are equal.
+ * A context is freed under RCU, and so are its events.
  */
-static bool has_perf_event(const struct task_struct *task,
-			   const struct trace_event_call *call)
-{
 #ifdef CONFIG_UPROBE_EVENTS
+#define for_each_perf_event(event, ctx, task)				\
+	if (((ctx) = READ_ONCE((task)->perf_event_ctxp)))		\
+		list_for_each_entry_rcu(event, &(ctx)->event_list, event_entry)
+
+/* @call: which trace event; NULL: any of a uprobe */
+static bool is_on(const struct perf_event *event,
+		  const struct trace_event_call *call)
+{
+	if (READ_ONCE(event->state) <= PERF_EVENT_STATE_EXIT)
+		return false;
+	return call ? event->tp_event == call :
+		      event->tp_event &&
+		      event->tp_event->flags & TRACE_EVENT_FL_UPROBE;
+}
+
+/**
+ * uprobe_task_has_perf_event - has a task a perf event on a uprobe?
+ * @task: the task
+ * @call: the trace event that it is on; NULL: any of a uprobe
+ *
+ * Context: any; under RCU.
+ * Return: true if so, be it one that was opened for another task.
+ */
+bool uprobe_task_has_perf_event(const struct task_struct *task,
+				const struct trace_event_call *call)
+{
 	struct perf_event_context *ctx;
 	struct perf_event *event;
 
-	/* freed under RCU, as its events are */
-	ctx = READ_ONCE(task->perf_event_ctxp);
-	if (!ctx)
-		return false;
-	list_for_each_entry_rcu(event, &ctx->event_list, event_entry) {
-		if (READ_ONCE(event->state) > PERF_EVENT_STATE_EXIT &&
-		    (call ? event->tp_event == call :
-			    event->tp_event &&
-			    event->tp_event->flags & TRACE_EVENT_FL_UPROBE))
+	for_each_perf_event(event, ctx, task) {
+		if (is_on(event, call))
 			return true;
 	}
-#endif
 	return false;
+}
+
+static bool has_given_away(const struct target *target)
+{
+	struct perf_event_context *ctx;
+	struct perf_event *event;
+	unsigned int nr = 0;
+
+	if (!target->nr_heritable)
+		return false;
+	for_each_perf_event(event, ctx, target->task)
+		nr += event->attr.inherit && is_on(event, NULL);
+	return nr < target->nr_heritable;
+}
+#else
+bool uprobe_task_has_perf_event(const struct task_struct *task,
+				const struct trace_event_call *call)
+{
+	return false;
+}
+
+static bool has_given_away(const struct target *target)
+{
+	return false;
+}
+#endif
+
+/* Do the threads of this process, and nobody else, use @mm? If one has an event, it is no. */
+static bool is_without_perf_event(struct task_struct *process,
+				  const struct mm_struct *mm,
+				  const struct trace_event_call *call)
+{
+	int users = atomic_read(&mm->mm_users), nr = 0;
+	const struct task_struct *t;
+
+	for_each_thread(process, t) {
+		if (READ_ONCE(t->mm) != mm)
+			continue;
+		if (uprobe_task_has_perf_event(t, call))
+			return false;
+		nr++;
+	}
+	/* who begins or ends meanwhile is one of them too few, not too many */
+	return max(users, atomic_read(&mm->mm_users)) <= nr;
 }
 
 /**
  * uprobe_mm_has_perf_event - does a task with a perf event use this address space?
- * @mm: the address space; only compared
+ * @mm: the address space, in use
  * @call: the trace event that it is on; NULL: any of a uprobe
  *
- * Context: any. Goes over all tasks.
+ * Context: any. Goes over all tasks, unless it is that of the current process alone.
  * Return: true if one does.
  */
 bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
@@ -195,21 +256,24 @@ bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
 	const struct task_struct *p, *t;
 
 	guard(rcu)();
+	if (mm == current->mm && is_without_perf_event(current, mm, call))
+		return false;
 	for_each_process_thread(p, t) {
-		if (READ_ONCE(t->mm) == mm && has_perf_event(t, call))
+		if (READ_ONCE(t->mm) == mm &&
+		    uprobe_task_has_perf_event(t, call))
 			return true;
 	}
 	return false;
 }
 
 /*
- * A target that has no event, though one was opened for it that is inherited, has
- * ended, or executed a program with other privileges. Another one may have its event,
- * and not be a target itself any more.
+ * A target that has fewer events than were opened for it has ended, say, or executed a
+ * program with other privileges. Another one may have its event, and not be a
+ * target itself any more.
  */
 static bool is_used_by_target(const struct mm_struct *mm)
 {
-	bool used = false, left = false;
+	bool used = false, given = false;
 	struct target *target;
 
 	spin_lock(&targets_lock);
@@ -217,11 +281,10 @@ static bool is_used_by_target(const struct mm_struct *mm)
 		used = READ_ONCE(target->task->mm) == mm;
 		if (used)
 			break;
-		left |= target->nr_heritable &&
-			!has_perf_event(target->task, NULL);
+		given |= has_given_away(target);
 	}
 	spin_unlock(&targets_lock);
-	return used || (left && uprobe_mm_has_perf_event(mm, NULL));
+	return used || (given && uprobe_mm_has_perf_event(mm, NULL));
 }
 
 /**
@@ -244,7 +307,7 @@ bool uprobe_is_target(const struct mm_struct *mm)
 		return false;
 	if (mm != current->mm)
 		return is_used_by_target(mm);
-	if (find_target(current) || has_perf_event(current, NULL))
+	if (find_target(current) || uprobe_task_has_perf_event(current, NULL))
 		return true;
 	return atomic_read(&mm->mm_users) > 1 && is_used_by_target(mm);
 }
