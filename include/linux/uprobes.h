@@ -288,6 +288,7 @@ unsigned long uprobe_pending(struct uprobe *uprobe, struct uprobe_consumer *uc);
 unsigned int uprobe_call_depth(const struct uprobe_call *call);
 int uprobe_target_get(struct task_struct *task, bool heritable);
 void uprobe_target_put(struct task_struct *task, bool heritable);
+void uprobe_target_lost(void);
 bool uprobe_task_has_perf_event(const struct task_struct *task,
 				const struct trace_event_call *call);
 bool uprobe_mm_has_perf_event(const struct mm_struct *mm,

@@ -468,7 +468,6 @@ int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event);
 int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event);
 bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm);
 bool trace_uprobe_perf_wants_hit(struct trace_uprobe *tu);
-bool trace_uprobe_perf_has_event(struct trace_uprobe *tu);
 bool trace_uprobe_take_perf_lists(struct trace_event_call *event_call);
 enum uprobe_wish trace_uprobe_perf_wish(struct trace_uprobe *tu);
 void trace_uprobe_perf_count(struct trace_uprobe *tu);

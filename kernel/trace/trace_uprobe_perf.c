@@ -110,7 +110,8 @@ static bool has_listeners(struct trace_uprobe *tu)
  * @tu: a probe
  * @mm: the address space, in use
  *
- * Context: task context. May go over all tasks.
+ * Context: task context, or a trap from user mode; preemption may be off. May go over all
+ * tasks.
  * Return: true if so.
  */
 bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm)
@@ -146,19 +147,8 @@ bool trace_uprobe_perf_wants_hit(struct trace_uprobe *tu)
 	read_lock(&users->rwlock);
 	wants = is_listed(tu->tp.event, current->mm, &inherited);
 	read_unlock(&users->rwlock);
-	return wants || (inherited && trace_uprobe_perf_has_event(tu));
-}
-
-/**
- * trace_uprobe_perf_has_event - has the current task a perf event on it?
- * @tu: a probe of the event
- *
- * It may be active on another CPU, or have been opened for another task.
- *
- * Return: true if so.
- */
-bool trace_uprobe_perf_has_event(struct trace_uprobe *tu)
-{
+	if (wants || !inherited)
+		return wants;
 	guard(rcu)();
 	return uprobe_task_has_perf_event(current, trace_uprobe_call(tu));
 }
@@ -224,20 +214,37 @@ static bool goes_with_current(struct perf_event *event)
 	return event->parent && (current->flags & PF_EXITING) && current->mm;
 }
 
-/* Does another process use the current task's address space, too? */
-static bool is_shared(void)
+/* Is the current task the last one of a process, and of its address space? */
+static bool is_last(void)
+{
+	return !atomic_read(&current->signal->live) &&
+	       atomic_read(&current->mm->mm_users) == 1;
+}
+
+/* The same, as long as others of the process, which end as well, are still there. */
+static bool is_among_last(void)
 {
 	struct task_struct *p, *t;
+	int users, nr = 0;
 
-	if (atomic_read(&current->mm->mm_users) == 1)
+	if (atomic_read(&current->signal->live))
 		return false;
+	/* no thread or sharer comes from us any more: count only now */
+	smp_rmb();
+	users = atomic_read(&current->mm->mm_users);
+	/* exit_mm() clears its mm before it gives it back */
+	smp_rmb();
 	guard(rcu)();
+	for_each_thread(current, t)
+		nr += READ_ONCE(t->mm) == current->mm;
+	if (users <= nr)
+		return true;
 	for_each_process_thread(p, t) {
 		if (READ_ONCE(t->mm) == current->mm &&
 		    !same_thread_group(t, current))
-			return true;
+			return false;
 	}
-	return false;
+	return true;
 }
 
 /*
@@ -271,13 +278,16 @@ static bool has_companion(struct trace_probe_event *its,
 static bool stays(struct trace_probe_event *its, struct perf_event *event)
 {
 	struct mm_struct *mm = target_mm(event);
+	bool inherited;
 
 	if (mm)
 		return has_target(its, mm);
 	/* a process takes its address space with it, a thread leaves it behind */
 	if (goes_with_current(event))
-		return (!atomic_read(&current->signal->live) && !is_shared()) ||
-		       has_target(its, current->mm);
+		return is_last() || is_listed(its, current->mm, &inherited) ||
+		       is_among_last() ||
+		       (inherited &&
+			uprobe_mm_has_perf_event(current->mm, &its->call));
 	return has_no_mm(event) || has_companion(its, event);
 }
 
@@ -313,6 +323,8 @@ int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event)
 {
 	int ret = 0;
 
+	if (event->parent && current->in_execve)
+		uprobe_target_lost();
 	if (leave_users(tp->event, event) &&
 	    !trace_uprobe_wants_all(tp))
 		ret = trace_uprobe_ask_again(tp, false);

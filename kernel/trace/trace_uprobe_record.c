@@ -152,7 +152,8 @@ static bool is_tally_only(const struct trace_uprobe *tu,
 static bool may_be_heard_later(struct trace_uprobe *tu)
 {
 	return trace_uprobe_wants_all(&tu->tp) ||
-	       trace_uprobe_perf_has_event(tu);
+	       (READ_ONCE(current->perf_event_ctxp) &&
+		trace_uprobe_perf_wants_hit(tu));
 }
 
 /*

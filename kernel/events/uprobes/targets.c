@@ -51,6 +51,8 @@
  * @nr: how many owners have announced it. targets_lock.
  * @nr_heritable: for how many of them others may come to be wanted in its place.
  *	targets_lock.
+ * @has_lost: it has lost an inherited one by execve(), perhaps one that it had in
+ *	exchange. targets_lock.
  * @rcu: frees it
  *
  * Both lists are written under targets_lock and read under RCU. RCU doesn't keep
@@ -62,6 +64,7 @@ struct target {
 	struct task_struct	*task;
 	unsigned int		nr;
 	unsigned int		nr_heritable;
+	bool			has_lost;
 	struct rcu_head		rcu;
 };
 
@@ -162,10 +165,6 @@ void uprobe_target_put(struct task_struct *task, bool heritable)
  * A context is freed under RCU, and so are its events.
  */
 #ifdef CONFIG_UPROBE_EVENTS
-#define for_each_perf_event(event, ctx, task)				\
-	if (((ctx) = READ_ONCE((task)->perf_event_ctxp)))		\
-		list_for_each_entry_rcu(event, &(ctx)->event_list, event_entry)
-
 /* @call: which trace event; NULL: any of a uprobe */
 static bool is_on(const struct perf_event *event,
 		  const struct trace_event_call *call)
@@ -191,24 +190,25 @@ bool uprobe_task_has_perf_event(const struct task_struct *task,
 	struct perf_event_context *ctx;
 	struct perf_event *event;
 
-	for_each_perf_event(event, ctx, task) {
+	ctx = READ_ONCE(task->perf_event_ctxp);
+	if (!ctx)
+		return false;
+	list_for_each_entry_rcu(event, &ctx->event_list, event_entry) {
 		if (is_on(event, call))
 			return true;
 	}
 	return false;
 }
 
+/*
+ * Has it an event less than were opened for it? Then somebody may have it who is no
+ * target. It can't, as long as the task has its context and hasn't lost one that was
+ * inherited; of one that was opened the descriptor remains, for which it is announced.
+ */
 static bool has_given_away(const struct target *target)
 {
-	struct perf_event_context *ctx;
-	struct perf_event *event;
-	unsigned int nr = 0;
-
-	if (!target->nr_heritable)
-		return false;
-	for_each_perf_event(event, ctx, target->task)
-		nr += event->attr.inherit && is_on(event, NULL);
-	return nr < target->nr_heritable;
+	return target->nr_heritable &&
+	       (target->has_lost || !READ_ONCE(target->task->perf_event_ctxp));
 }
 #else
 bool uprobe_task_has_perf_event(const struct task_struct *task,
@@ -222,6 +222,24 @@ static bool has_given_away(const struct target *target)
 	return false;
 }
 #endif
+
+/**
+ * uprobe_target_lost - the current task loses an inherited event, and goes on
+ *
+ * It has inherited it, or got it in exchange for one that was opened for it.
+ *
+ * Context: task context, in execve(); before uprobe_target_put().
+ */
+void uprobe_target_lost(void)
+{
+	struct target *target;
+
+	spin_lock(&targets_lock);
+	target = find_target(current);
+	if (target)
+		target->has_lost = true;
+	spin_unlock(&targets_lock);
+}
 
 /* Do the threads of this process, and nobody else, use @mm? If one has an event, it is no. */
 static bool is_without_perf_event(struct task_struct *process,
@@ -238,16 +256,20 @@ static bool is_without_perf_event(struct task_struct *process,
 			return false;
 		nr++;
 	}
-	/* who begins or ends meanwhile is one of them too few, not too many */
+	/*
+	 * Who begins or ends meanwhile is one of them too few. If both happen, somebody else
+	 * may be overlooked this time.
+	 */
 	return max(users, atomic_read(&mm->mm_users)) <= nr;
 }
 
 /**
  * uprobe_mm_has_perf_event - does a task with a perf event use this address space?
- * @mm: the address space, in use
+ * @mm: the address space; only compared, unless it is the current task's
  * @call: the trace event that it is on; NULL: any of a uprobe
  *
- * Context: any. Goes over all tasks, unless it is that of the current process alone.
+ * Context: any. Goes over all tasks, unless it is that of the current process alone, and
+ * none of its threads has one.
  * Return: true if one does.
  */
 bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
@@ -266,11 +288,6 @@ bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
 	return false;
 }
 
-/*
- * A target that has fewer events than were opened for it has ended, say, or executed a
- * program with other privileges. Another one may have its event, and not be a
- * target itself any more.
- */
 static bool is_used_by_target(const struct mm_struct *mm)
 {
 	bool used = false, given = false;
@@ -284,6 +301,7 @@ static bool is_used_by_target(const struct mm_struct *mm)
 		given |= has_given_away(target);
 	}
 	spin_unlock(&targets_lock);
+	/* another one may have its event, and not be a target itself any more */
 	return used || (given && uprobe_mm_has_perf_event(mm, NULL));
 }
 

@@ -8,7 +8,7 @@
  * events that begin and cease to want everybody.
  *
  * Stock passes. Seen to fail: everything but what ftrace sees with uprobe_is_target() always false;
- * threads and shared memory without its last line; exchanged events without has_perf_event(), those of threads
+ * threads and shared memory without its last line; exchanged events without uprobe_task_has_perf_event(), those of threads
  * when only the thread that maps was asked for its events; the change to everybody without count_general() in
  * uprobe_apply().
  */
