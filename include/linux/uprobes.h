@@ -281,6 +281,8 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 				   const char **why);
 void uprobe_fetch_place(struct inode *inode, loff_t offset);
 int uprobe_apply(struct uprobe *uprobe, struct uprobe_consumer *uc, bool add);
+int uprobe_apply_to_task(struct uprobe *uprobe, struct uprobe_consumer *uc,
+			 const struct task_struct *task);
 void uprobe_unregister_nosync(struct uprobe *uprobe,
 			      struct uprobe_consumer *uc);
 void uprobe_unregister_sync(void);

@@ -459,6 +459,8 @@ void trace_uprobe_settle_all(void);
 void trace_uprobe_settle(struct trace_uprobe *tu);
 bool trace_uprobe_wants_all(struct trace_probe *tp);
 int trace_uprobe_ask_again(struct trace_probe *tp, bool add);
+int trace_uprobe_ask_about(struct trace_probe *tp,
+			   const struct task_struct *task);
 int trace_uprobe_reg(struct trace_event_call *call, enum trace_reg type,
 		     void *data);
 

@@ -48,6 +48,10 @@ void trace_uprobe_init_filter(struct trace_uprobe_filter *users)
  * has executed a program with other privileges (perf_event_exit_task() in
  * begin_new_exec()), has a tombstone for an owner, and keeps its events as long
  * as somebody holds their descriptors: they must not open the new address space.
+ *
+ * A fork that fails frees the child's mm a little before its events (copy_process()). Who has
+ * got the same memory for another mm by then seems to be wanted, and may keep sites until
+ * the next hit there.
  */
 static struct mm_struct *target_mm(struct perf_event *event)
 {
@@ -189,16 +193,18 @@ static bool join_users(struct trace_probe_event *its, struct perf_event *event)
  */
 int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event)
 {
+	struct task_struct *target = event->hw.target;
 	bool wanted_all = trace_uprobe_wants_all(tp);
 	int ret;
 
-	ret = event->hw.target ? uprobe_target_get(event->hw.target,
-						    event->attr.inherit) : 0;
+	ret = target ? uprobe_target_get(target, event->attr.inherit) : 0;
 	if (ret)
 		return ret;
 	if (!join_users(tp->event, event) || wanted_all)
 		return 0;
-	ret = trace_uprobe_ask_again(tp, true);
+	/* those of earlier events have their sites */
+	ret = target ? trace_uprobe_ask_about(tp, target) :
+		       trace_uprobe_ask_again(tp, true);
 	if (ret)
 		trace_uprobe_perf_close(tp, event);
 	return ret;

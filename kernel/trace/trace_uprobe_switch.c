@@ -210,6 +210,28 @@ int trace_uprobe_ask_again(struct trace_probe *tp, bool add)
 	return ret;
 }
 
+/**
+ * trace_uprobe_ask_about - the filter of an event wants one task's address space, too
+ * @tp: any probe of the event, which is on, and not for every process
+ * @task: announced as a target
+ *
+ * Context: event_mutex held, and nothing that the filter takes.
+ * Return: 0, or the first -errno.
+ */
+int trace_uprobe_ask_about(struct trace_probe *tp,
+			   const struct task_struct *task)
+{
+	struct trace_uprobe *tu;
+	int ret;
+
+	for_each_probe_of(tu, tp) {
+		ret = uprobe_apply_to_task(tu->uprobe, &tu->consumer, task);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 static bool is_on(struct trace_probe *tp)
 {
 	return trace_probe_is_enabled(tp);

@@ -754,8 +754,8 @@ void uprobe_place(struct uprobe *uprobe, struct vm_area_struct *vma);
 void uprobe_recheck_site(struct uprobe *uprobe, struct uprobe_site *site);
 void uprobe_recheck(struct uprobe *uprobe, struct mm_struct *mm);
 bool uprobe_recheck_space(struct mm_struct *mm);
-int uprobe_install_everywhere(struct uprobe *uprobe,
-			      struct uprobe_consumer *uc);
+int uprobe_install(struct uprobe *uprobe, struct uprobe_consumer *uc,
+		   const struct task_struct *task);
 void uprobe_recheck_everywhere(struct uprobe *uprobe);
 
 /* targets.c */

@@ -468,7 +468,7 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 		goto leave;
 	}
 	count_general(uprobe, uc, is_general(uc));
-	err = uprobe_install_everywhere(uprobe, uc);
+	err = uprobe_install(uprobe, uc, NULL);
 	mutex_unlock(&uprobe->lock);
 	if (err) {
 		uprobe_unregister_nosync(uprobe, uc);
@@ -526,13 +526,33 @@ int uprobe_apply(struct uprobe *uprobe, struct uprobe_consumer *uc, bool add)
 		err = -ENOENT;
 	} else if (add) {
 		count_general(uprobe, uc, uc->general || is_general(uc));
-		err = uprobe_install_everywhere(uprobe, uc);
+		err = uprobe_install(uprobe, uc, NULL);
 	} else {
 		uprobe_recheck_everywhere(uprobe);
 		count_general(uprobe, uc, is_general(uc));
 	}
 	mutex_unlock(&uprobe->lock);
 	return err;
+}
+
+/**
+ * uprobe_apply_to_task - the filter of a consumer wants one task's address space, too
+ * @uprobe: what uprobe_register() returned
+ * @uc: the consumer
+ * @task: announced with uprobe_target_get(), which suffices for what it maps later
+ *
+ * As uprobe_apply(), but others that map the file aren't asked about.
+ *
+ * Context: task context, may sleep; event_mutex may be held.
+ * Return: 0, -ENOENT if @uc isn't registered, -ENOMEM, -EINTR.
+ */
+int uprobe_apply_to_task(struct uprobe *uprobe, struct uprobe_consumer *uc,
+			 const struct task_struct *task)
+{
+	guard(mutex)(&uprobe->lock);
+	if (!is_consumer(uprobe, uc))
+		return -ENOENT;
+	return uprobe_install(uprobe, uc, task);
 }
 
 /**

@@ -35,6 +35,7 @@
  */
 
 #include <linux/hashtable.h>
+#include <linux/ktime.h>
 #include <linux/perf_event.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -246,21 +247,21 @@ static bool is_without_perf_event(struct task_struct *process,
 				  const struct mm_struct *mm,
 				  const struct trace_event_call *call)
 {
+	u64 now = ktime_get_ns();
 	int users = atomic_read(&mm->mm_users), nr = 0;
 	const struct task_struct *t;
 
+	/* who is among the threads now, and isn't younger, was a user: copy_process() */
+	smp_rmb();
 	for_each_thread(process, t) {
 		if (READ_ONCE(t->mm) != mm)
 			continue;
-		if (uprobe_task_has_perf_event(t, call))
+		if (READ_ONCE(t->start_time) >= now ||
+		    uprobe_task_has_perf_event(t, call))
 			return false;
 		nr++;
 	}
-	/*
-	 * Who begins or ends meanwhile is one of them too few. If both happen, somebody else
-	 * may be overlooked this time.
-	 */
-	return max(users, atomic_read(&mm->mm_users)) <= nr;
+	return users <= nr;
 }
 
 /**
@@ -268,8 +269,8 @@ static bool is_without_perf_event(struct task_struct *process,
  * @mm: the address space; only compared, unless it is the current task's
  * @call: the trace event that it is on; NULL: any of a uprobe
  *
- * Context: any. Goes over all tasks, unless it is that of the current process alone, and
- * none of its threads has one.
+ * Context: any but NMI. Goes over all tasks, unless @mm has no users but threads of the
+ * current process, none of them begun meanwhile, and none has one.
  * Return: true if one does.
  */
 bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
@@ -313,7 +314,7 @@ static bool is_used_by_target(const struct mm_struct *mm)
  * be they threads or children of vfork(), could each be a target: then the
  * targets are gone through, since each of them knows its mm.
  *
- * Context: any in which @mm has a user. The answer is settled for a caller
+ * Context: task context; @mm has a user. The answer is settled for a caller
  * whose mapping stood in i_mmap before it asked.
  *
  * Return: false if none can.

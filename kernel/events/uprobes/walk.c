@@ -106,9 +106,20 @@ static void put_mappings(struct mapping *maps, size_t nr)
 	kvfree(maps);
 }
 
-/* Fills @maps up to @max; returns how many there are. */
-static size_t list_mappings(struct uprobe *uprobe, struct mapping *maps,
-			    size_t max, size_t *filled)
+/* As far as we know: a task that gets another mm maps the file in it afterwards. */
+static bool is_used_by(const struct mm_struct *mm,
+		       const struct task_struct *task)
+{
+	return !task || READ_ONCE(task->mm) == mm;
+}
+
+/*
+ * Fills @maps up to @max; returns how many there are. @task: who uses them; NULL:
+ * anybody.
+ */
+static size_t list_mappings(struct uprobe *uprobe,
+			    const struct task_struct *task,
+			    struct mapping *maps, size_t max, size_t *filled)
 {
 	struct address_space *mapping = uprobe->inode->i_mapping;
 	pgoff_t pgoff = uprobe->offset >> PAGE_SHIFT;
@@ -118,7 +129,8 @@ static size_t list_mappings(struct uprobe *uprobe, struct mapping *maps,
 	*filled = 0;
 	i_mmap_lock_read(mapping);
 	vma_interval_tree_foreach(vma, &mapping->i_mmap, pgoff, pgoff) {
-		if (!uprobe_vma_is_executed(vma))
+		if (!uprobe_vma_is_executed(vma) ||
+		    !is_used_by(vma->vm_mm, task))
 			continue;
 		if (nr++ >= max || !mmget_not_zero(vma->vm_mm))
 			continue;
@@ -130,13 +142,14 @@ static size_t list_mappings(struct uprobe *uprobe, struct mapping *maps,
 }
 
 /* No allocation under i_mmap_rwsem: reclaim takes it. */
-static struct mapping *get_mappings(struct uprobe *uprobe, size_t *nr)
+static struct mapping *get_mappings(struct uprobe *uprobe,
+				    const struct task_struct *task, size_t *nr)
 {
 	struct mapping *maps = NULL;
 	size_t max = 0, need;
 
 	for (;;) {
-		need = list_mappings(uprobe, maps, max, nr);
+		need = list_mappings(uprobe, task, maps, max, nr);
 		if (need <= max)
 			return maps;
 		put_mappings(maps, *nr);
@@ -316,17 +329,18 @@ static void ask_about_all(struct uprobe_consumer *uc, struct mapping *maps,
 }
 
 /**
- * uprobe_install_everywhere - install a uprobe wherever a consumer wants it now
+ * uprobe_install - install a uprobe where a consumer wants it now
  * @uprobe: locked
  * @uc: one of its consumers
+ * @task: in whose address space; NULL: in all
  *
  * Who maps the file meanwhile finds the uprobe in the registry.
  *
  * Context: task context, may sleep.
  * Return: 0, -ENOMEM, or -EINTR.
  */
-int uprobe_install_everywhere(struct uprobe *uprobe,
-			      struct uprobe_consumer *uc)
+int uprobe_install(struct uprobe *uprobe, struct uprobe_consumer *uc,
+		   const struct task_struct *task)
 {
 	unsigned long deadline = jiffies + WALK_PATIENCE;
 	struct mapping *maps;
@@ -335,7 +349,7 @@ int uprobe_install_everywhere(struct uprobe *uprobe,
 
 	lockdep_assert_held(&uprobe->lock);
 	begin_walk();
-	maps = get_mappings(uprobe, &nr);
+	maps = get_mappings(uprobe, task, &nr);
 	if (IS_ERR(maps)) {
 		err = PTR_ERR(maps);
 		goto out;
