@@ -151,6 +151,22 @@ static int add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc,
 }
 
 /*
+ * An entry may have read @returners with @uc in it and then not find @uc, to tell it. Its
+ * return mustn't find @uc by @sole_returner, which needs no list.
+ */
+static void remove_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
+{
+	/* returns look into the list */
+	WRITE_ONCE(uprobe->sole_returner, NULL);
+	smp_wmb();
+	list_del_rcu(&uc->cons_node);
+	smp_wmb();
+	sum_up(uprobe);
+	uprobe->bits &= ~BIT_ULL(uc->bit);
+	take_pouch_away(uprobe);
+}
+
+/*
  * Before the walk that installs, and after the one that removes: a process that
  * maps the file meanwhile and isn't looked at may not be wanted (targets.c).
  */
@@ -568,10 +584,7 @@ int uprobe_apply_to_task(struct uprobe *uprobe, struct uprobe_consumer *uc,
 void uprobe_unregister_nosync(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
 	mutex_lock(&uprobe->lock);
-	list_del_rcu(&uc->cons_node);
-	uprobe->bits &= ~BIT_ULL(uc->bit);
-	take_pouch_away(uprobe);
-	sum_up(uprobe);
+	remove_consumer(uprobe, uc);
 	uprobe_recheck_everywhere(uprobe);
 	count_general(uprobe, uc, false);
 	mutex_unlock(&uprobe->lock);
