@@ -156,10 +156,12 @@ static int add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc,
  */
 static void remove_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
-	/* returns look into the list */
+	/* returns look into the list; who misses @uc there, misses it here, too */
 	WRITE_ONCE(uprobe->sole_returner, NULL);
+	/* pairs with the order of an entry's and its return's reads, and so does the next */
 	smp_wmb();
 	list_del_rcu(&uc->cons_node);
+	/* who passes @uc over by the new @sole doesn't find it in the list later */
 	smp_wmb();
 	sum_up(uprobe);
 	uprobe->bits &= ~BIT_ULL(uc->bit);
