@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps kernel perf stock debug demo shell test soak meter bench check diff manifest clean
+.PHONY: help deps kernel perf stock debug demo shell test soak faults meter bench check diff manifest clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,6 +37,9 @@ test: stock kernel debug perf ## all tests: without a virtual machine, on ours a
 soak: kernel ## ten million calls that end in every way, in a virtual machine
 	@make -s -C tools/testing/selftests/uprobes OUT=$(CURDIR)/build/tests $(CURDIR)/build/tests/soak
 	@ci/vm --cpus 4 --timeout 3600 -- build/tests/soak 10000000
+
+faults: deps ## the tests of who may probe what, on kernels with one rule broken each
+	@ci/faults
 
 meter: deps ## the instruction counter that ci/vm --meter loads
 	@make -C ci/meter

@@ -16,16 +16,19 @@
 #include <linux/list.h>
 #include <linux/types.h>
 #include <linux/uprobes_types.h>
+#include <uapi/linux/uprobes.h>
 
 struct cred;
 struct inode;
 struct mm_struct;
 struct notifier_block;
 struct page;
+struct perf_event;
 struct pt_regs;
 struct task_struct;
 struct trace_event_call;
 struct uprobe;
+struct uprobe_user;
 struct vm_area_struct;
 
 /* ---- consumers ---------------------------------------------------------- */
@@ -54,7 +57,7 @@ struct vm_area_struct;
  * @UPROBE_MISSED_EXEC: the task called execve() inside the call
  * @UPROBE_MISSED_UNREGISTERED: the consumer went away during the call; that it
  *	works out itself
- * @UPROBE_MISSED_SHED: the process gained privileges; nothing counts that so far
+ * @UPROBE_MISSED_SHED: the process gained privileges, or may not be traced any more
  * @UPROBE_MISSED_NO_SITE: the return address can't carry a site
  * @UPROBE_NR_COUNTS: how many there are
  *
@@ -76,6 +79,24 @@ enum uprobe_event_count {
 	UPROBE_MISSED_SHED,
 	UPROBE_MISSED_NO_SITE,
 	UPROBE_NR_COUNTS,
+};
+
+/**
+ * enum uprobe_quota - what is counted to a user without privilege
+ * @UPROBE_QUOTA_PROBES: consumers
+ * @UPROBE_QUOTA_SITES: breakpoints in address spaces
+ * @UPROBE_QUOTA_SLOT_PAGES: pages of slots there
+ * @UPROBE_QUOTA_CALLS: calls that threads have room for
+ * @UPROBE_QUOTA_EVENTS: perf events that want the hits of the probes
+ * @UPROBE_NR_QUOTAS: how many there are
+ */
+enum uprobe_quota {
+	UPROBE_QUOTA_PROBES,
+	UPROBE_QUOTA_SITES,
+	UPROBE_QUOTA_SLOT_PAGES,
+	UPROBE_QUOTA_CALLS,
+	UPROBE_QUOTA_EVENTS,
+	UPROBE_NR_QUOTAS,
 };
 
 /**
@@ -199,12 +220,17 @@ struct uprobe_scope {
  *	reading or writing, whenever a site might be made or removed.
  * @targeted: filter() wants at the most the address spaces of tasks that
  *	were announced by uprobe_target_get(): a process that has none of them
- *	isn't asked about. Read by uprobe_register() and uprobe_apply().
+ *	isn't asked about. Read by uprobe_register(), which then makes no site, and by
+ *	uprobe_apply().
  * @target: filter() wants at the most this task's address space. The consumer
  *	keeps the task until it has unregistered. NULL: nothing of the kind.
  * @scope: of the address spaces that filter() wants only those that somebody in scope
  *	uses. NULL: all of them. Who leaves a scope inside of calls keeps the
  *	sites until they have returned. Whose a hit is wish() has to ask itself.
+ * @payer: to whom is counted what is made for it, unless somebody else wants the same
+ *	to whom nothing is counted; or NULL: nobody. Kept by the consumer.
+ * @by_visit: it is targeted, and its sites come and go by uprobe_visit(), and not when it
+ *	registers or unregisters. May be cleared at any time before it unregisters.
  * @count: told of each call of this consumer that ends otherwise than by a
  *	return, but not of those that are open when it unregisters; of each inherited
  *	one; of each entry or return that is missed; and of each place where no site
@@ -243,9 +269,11 @@ struct uprobe_consumer {
 	bool			timed;
 	bool			asks_depth;
 	bool			targeted;
+	bool			by_visit;
 	u16			pouch_size;
 	struct task_struct	*target;
 	const struct uprobe_scope *scope;
+	struct uprobe_user	*payer;
 
 	bool			general;
 	struct list_head	cons_node;
@@ -264,12 +292,17 @@ struct uprobe_consumer {
  *	(bpf_get_func_ip() finds the probed address through it)
  * @auprobe: the probed instruction while entry handlers run, else NULL;
  *	perf's call chains look at its bytes
+ * @labelled: the task's credentials when @label was asked for; only compared, and NULL
+ *	when they have changed
+ * @label: what security modules call the task (trace_uprobe_rights.c)
  *
  * Reached through task_struct::utask by the task itself only.
  */
 struct uprobe_task {
 	unsigned long			vaddr;
 	struct arch_uprobe		*auprobe;
+	const struct cred		*labelled;
+	u32				label;
 };
 
 struct uprobe *uprobe_register(struct inode *inode, loff_t offset,
@@ -286,17 +319,43 @@ int uprobe_apply_to_task(struct uprobe *uprobe, struct uprobe_consumer *uc,
 void uprobe_unregister_nosync(struct uprobe *uprobe,
 			      struct uprobe_consumer *uc);
 void uprobe_unregister_sync(void);
+struct uprobe *uprobe_hold(struct uprobe *uprobe);
+void uprobe_put(struct uprobe *uprobe);
+void uprobe_visit(struct uprobe *uprobe, struct mm_struct *mm, bool add);
+void uprobe_visit_later(struct mm_struct *mm);
+struct mm_struct *uprobe_mm_of_process(struct task_struct *task);
 unsigned long uprobe_pending(struct uprobe *uprobe, struct uprobe_consumer *uc);
 unsigned int uprobe_call_depth(const struct uprobe_call *call);
 int uprobe_target_get(struct task_struct *task, bool heritable);
 void uprobe_target_put(struct task_struct *task, bool heritable);
 void uprobe_target_lost(void);
 bool uprobe_task_has_perf_event(const struct task_struct *task,
-				const struct trace_event_call *call);
+				const struct trace_event_call *call,
+				bool (*may)(struct perf_event *event, void *data),
+				void *data);
 bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
-			      const struct trace_event_call *call);
+			      const struct trace_event_call *call,
+			      bool (*may)(struct perf_event *event, void *data),
+			      void *data);
+struct uprobe_user *uprobe_user_get(const struct cred *cred);
+void uprobe_user_put(struct uprobe_user *user);
+bool uprobe_user_charge(struct uprobe_user *user, enum uprobe_quota what,
+			long n);
+void uprobe_user_uncharge(struct uprobe_user *user, enum uprobe_quota what,
+			  long n);
 int uprobe_read_user(void *to, const void __user *from, size_t len);
 long uprobe_read_user_string(char *to, const char __user *from, long len);
+
+/* what trace events know of perf events, and of those that were opened without privilege */
+#ifdef CONFIG_UPROBE_EVENTS
+bool trace_uprobe_rights_matter(void);
+void trace_uprobe_count_shed(void);
+int trace_uprobe_describe(struct perf_event *event, unsigned int cmd,
+			  void __user *arg);
+#else
+static inline bool trace_uprobe_rights_matter(void) { return false; }
+static inline void trace_uprobe_count_shed(void) { }
+#endif
 
 /* ---- hooks for mm, fork, exec, signals and entry code ------------------- */
 
@@ -310,6 +369,7 @@ int uprobe_moved(struct vm_area_struct *vma, unsigned long from,
 int uprobe_dup_mmap(struct mm_struct *oldmm, struct mm_struct *newmm);
 void uprobe_copy_process(struct task_struct *t, u64 flags);
 void uprobe_credentials_changed(const struct cred *old);
+void uprobe_dumpable_changed(void);
 void uprobe_cgroup_changed(struct task_struct *task);
 void uprobe_free_utask(struct task_struct *t);
 void uprobe_clear_state(struct mm_struct *mm);
@@ -408,6 +468,7 @@ static inline int uprobe_dup_mmap(struct mm_struct *oldmm,
 				  struct mm_struct *newmm) { return 0; }
 static inline void uprobe_copy_process(struct task_struct *t, u64 flags) { }
 static inline void uprobe_credentials_changed(const struct cred *old) { }
+static inline void uprobe_dumpable_changed(void) { }
 static inline void uprobe_cgroup_changed(struct task_struct *task) { }
 static inline void uprobe_free_utask(struct task_struct *t) { }
 static inline void uprobe_clear_state(struct mm_struct *mm) { }

@@ -9,6 +9,9 @@
  *	trace_uprobe_files.c	what stands in tracefs?
  *	trace_uprobe_switch.c	which events are on?
  *	trace_uprobe_perf.c	which perf events want an event's hits?
+ *	trace_uprobe_rights.c	and may they have them?
+ *	trace_uprobe_local.c	how does perf's PMU make events of its own?
+ *	trace_uprobe_describe.c	and what do they say of themselves?
  *	trace_uprobe_record.c	how does a hit become a record?
  *	trace_uprobe_fetch.c	how does an argument get into it?
  *
@@ -155,6 +158,7 @@ struct trace_uprobe_scope {
 
 /**
  * struct trace_uprobe_command - one line that makes an event
+ * @is_private: it is somebody's own, and nothing for error_log
  * @argc: number of words
  * @argv: the words as the user typed them: verb and name, place, arguments.
  *	Borrowed from the caller.
@@ -167,6 +171,7 @@ struct trace_uprobe_scope {
  * @event_buf: room for @event
  */
 struct trace_uprobe_command {
+	bool				is_private;
 	int				argc;
 	const char			**argv;
 	enum trace_uprobe_kind		kind;
@@ -226,8 +231,9 @@ struct trace_uprobe_name {
  *	trace_uprobe_settle_all(). event_mutex.
  * @is_picked: the command that is about to remove it names its place, else it
  *	means the event. event_mutex.
+ * @share: a local event that several perf events have; or NULL
+ * @is_charged: it is counted as a probe of its payer
  * @rcu: frees a local event
- * @perf_lists: what perf has left to be freed with a local event
  * @tp: the library's part: fields, and the event, which may have several
  *	probes. Ends in a flexible array.
  *
@@ -251,8 +257,9 @@ struct trace_uprobe {
 	bool					is_certain;
 	struct list_head			unsettled;
 	bool					is_picked;
+	struct trace_uprobe_share		*share;
+	bool					is_charged;
 	struct rcu_head				rcu;
-	struct hlist_head __percpu		*perf_lists;
 	struct trace_probe			tp;
 };
 
@@ -400,14 +407,25 @@ static inline void trace_uprobe_count_event(struct perf_event *event)
 		local64_add(1, &event->count);
 }
 
+/*
+ * Beside TP_FLAG_TRACE and TP_FLAG_PROFILE: somebody has opened the event without privilege, and
+ * of each hit is asked whether he may have it.
+ */
+#define TRACE_UPROBE_FLAG_GUARDED	4
+
 #define for_each_probe_of(tu, tp_) \
 	list_for_each_entry(tu, trace_probe_probe_list(tp_), tp.list)
+
+/* trace_dynevent.c; held while trace_probe.c parses */
+extern struct mutex dyn_event_ops_mutex;
 
 /* trace_uprobe_parse.c */
 int trace_uprobe_parse_place(const char *text,
 			     struct trace_uprobe_place *place);
 void trace_uprobe_free_place(struct trace_uprobe_place *place);
 int trace_uprobe_parse_command(int argc, const char **argv,
+			       struct trace_uprobe_command *cmd);
+int trace_uprobe_parse_private(int argc, const char **argv,
 			       struct trace_uprobe_command *cmd);
 void trace_uprobe_complain(const struct trace_uprobe_command *cmd, int word,
 			   int column, int error);
@@ -449,8 +467,17 @@ int trace_uprobe_command_line(const char *line);
 int trace_uprobe_remove_all(void);
 
 /* trace_uprobe_files.c */
+/* a line of uprobe_missed: two names of 64, and numbers of up to 20 digits */
+#define TRACE_UPROBE_MISSED_ROOM	512
+
 void trace_uprobe_sum_counts(const struct trace_uprobe *tu,
 			     struct trace_uprobe_counts *sum);
+void trace_uprobe_put_missed_names(struct seq_buf *text);
+void trace_uprobe_put_missed(struct seq_buf *text, struct trace_uprobe *tu,
+			     const struct trace_uprobe_counts *sum,
+			     unsigned long pending);
+unsigned long trace_uprobe_unbalanced(const struct trace_uprobe *tu,
+				      const struct trace_uprobe_counts *sum);
 
 /* trace_uprobe_switch.c */
 int trace_uprobe_install(struct trace_uprobe *tu);
@@ -470,11 +497,13 @@ int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event);
 int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event);
 bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm);
 bool trace_uprobe_perf_wants_hit(struct trace_uprobe *tu);
-bool trace_uprobe_take_perf_lists(struct trace_event_call *event_call);
 enum uprobe_wish trace_uprobe_perf_wish(struct trace_uprobe *tu);
 void trace_uprobe_perf_count(struct trace_uprobe *tu);
 void trace_uprobe_perf_lose(struct trace_uprobe *tu);
 void trace_uprobe_perf_record(struct trace_uprobe_hit *hit);
+void trace_uprobe_visit_target(struct perf_event *event);
+struct uprobe *trace_uprobe_begin_leave(struct perf_event *event);
+void trace_uprobe_end_leave(struct perf_event *event, struct uprobe *uprobe);
 #ifdef CONFIG_BPF_EVENTS
 int trace_uprobe_run_bpf(struct trace_uprobe *tu, unsigned long func,
 			 struct pt_regs *regs);
@@ -485,6 +514,45 @@ static inline int trace_uprobe_run_bpf(struct trace_uprobe *tu,
 	return 0;
 }
 #endif
+
+/* trace_uprobe_rights.c */
+/**
+ * struct trace_uprobe_look - who uses an address space, as far as rights are concerned
+ * @mm: the address space
+ * @is_done: the rest is known
+ * @is_odd: nobody without privilege may have it: more than one process uses it, or its threads
+ *	differ too much
+ * @nr: how many kinds of credentials its users have
+ * @creds: one of each kind; valid under RCU
+ * @labels: what security modules call their tasks
+ * @group: the process that uses it
+ */
+struct trace_uprobe_look {
+	struct mm_struct	*mm;
+	bool			is_done;
+	bool			is_odd;
+	int			nr;
+	const struct cred	*creds[4];
+	u32			labels[4];
+	const struct signal_struct *group;
+};
+
+bool trace_uprobe_may_probe(struct perf_event *event, void *look);
+bool trace_uprobe_may_hear(struct perf_event *event, void *unused);
+bool trace_uprobe_is_privileged(struct perf_event *event);
+int trace_uprobe_check_opener(struct perf_event *event);
+int trace_uprobe_may_open(struct trace_event_call *call,
+			  struct perf_event *event);
+int trace_uprobe_grant(struct perf_event *event);
+void trace_uprobe_revoke(struct perf_event *event);
+bool trace_uprobe_charge_event(struct perf_event *event);
+void trace_uprobe_uncharge_event(struct perf_event *event);
+
+/* trace_uprobe_local.c */
+int trace_uprobe_lock_target(struct perf_event *event);
+void trace_uprobe_unlock_target(struct perf_event *event);
+bool trace_uprobe_share_goes_on(struct trace_uprobe *tu);
+bool trace_uprobe_keeps_perf_lists(struct trace_event_call *event_call);
 
 /* trace_uprobe_fetch.c */
 int trace_uprobe_fetch(struct trace_uprobe_hit *hit, void *buf, size_t room);
@@ -500,6 +568,7 @@ void trace_uprobe_set_handlers(struct trace_uprobe *tu);
 void trace_uprobe_set_saving(struct trace_uprobe *tu);
 void trace_uprobe_set_scope(struct trace_uprobe *tu,
 			    struct trace_uprobe_scope *scope);
+void trace_uprobe_shed(struct trace_event_call *call);
 void trace_uprobe_fill_head(const struct trace_uprobe_hit *hit, void *record);
 extern struct trace_event_functions trace_uprobe_print_functions;
 extern struct trace_event_fields trace_uprobe_fields[];

@@ -296,7 +296,7 @@ static int make_saved(struct trace_uprobe *tu)
 	if (tu->saved)
 		return 0;
 	tu->saved = kzalloc(struct_size(tu->saved, args, tu->tp.nr_args),
-			    GFP_KERNEL);
+			    GFP_KERNEL_ACCOUNT);
 	return tu->saved ? 0 : -ENOMEM;
 }
 

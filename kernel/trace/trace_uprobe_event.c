@@ -44,11 +44,12 @@ struct trace_uprobe *trace_uprobe_make(const char *group, const char *event,
 {
 	struct trace_uprobe *tu;
 
-	tu = kzalloc(struct_size(tu, tp.args, nr_args), GFP_KERNEL);
+	tu = kzalloc(struct_size(tu, tp.args, nr_args), GFP_KERNEL_ACCOUNT);
 	if (!tu)
 		return ERR_PTR(-ENOMEM);
 	tu->kind = kind;
-	tu->counts = alloc_percpu(struct trace_uprobe_counts);
+	tu->counts = alloc_percpu_gfp(struct trace_uprobe_counts,
+				      GFP_KERNEL_ACCOUNT);
 	if (!tu->counts || trace_probe_init(&tu->tp, event, group, true, nr_args)) {
 		free_percpu(tu->counts);
 		kfree(tu);
@@ -66,7 +67,7 @@ static struct trace_uprobe_name *make_name(const char *text)
 	size_t size = strlen(text) + 1;
 	struct trace_uprobe_name *name;
 
-	name = kmalloc(struct_size(name, text, size), GFP_KERNEL);
+	name = kmalloc(struct_size(name, text, size), GFP_KERNEL_ACCOUNT);
 	if (!name)
 		return NULL;
 	name->former = NULL;
@@ -119,6 +120,7 @@ void trace_uprobe_free(struct trace_uprobe *tu)
 		trace_probe_cleanup(tu->saved);
 	kfree(tu->saved);
 	trace_uprobe_free_scope(tu->scope);
+	uprobe_user_put(tu->consumer.payer);
 	free_percpu(tu->counts);
 	free_names(tu->name);
 	kfree(tu);
@@ -170,6 +172,7 @@ int trace_uprobe_init_call(struct trace_uprobe *tu)
 	call->event.funcs = &trace_uprobe_print_functions;
 	call->class->fields_array = trace_uprobe_fields;
 	call->class->reg = trace_uprobe_reg;
+	call->perf_perm = trace_uprobe_may_open;
 	return traceprobe_set_print_fmt(&tu->tp,
 					tu->kind == TRACE_UPROBE_RETURN ?
 					PROBE_PRINT_RETURN : PROBE_PRINT_NORMAL);
@@ -266,6 +269,15 @@ static int join_event(const struct trace_uprobe_command *cmd,
 	if (!trace_probe_is_enabled(&tu->tp))
 		return 0;
 	ret = trace_uprobe_install(tu);
+	/* whoever uses the event doesn't know of this probe, when he leaves */
+	tu->consumer.by_visit = false;
+	if (!ret && tu->consumer.targeted) {
+		ret = uprobe_apply(tu->uprobe, &tu->consumer, true);
+		if (ret) {
+			trace_uprobe_uninstall(tu);
+			trace_uprobe_settle(tu);
+		}
+	}
 	if (ret)
 		unpublish(tu);
 	return ret;
@@ -335,7 +347,7 @@ static int create_from_words(int argc, const char **argv)
 	struct trace_uprobe_command *cmd;
 	int ret;
 
-	cmd = kmalloc(sizeof(*cmd), GFP_KERNEL);
+	cmd = kmalloc(sizeof(*cmd), GFP_KERNEL_ACCOUNT);
 	if (!cmd)
 		return -ENOMEM;
 	ret = trace_uprobe_parse_command(argc, argv, cmd);
@@ -357,11 +369,16 @@ static int create_from_line(const char *line)
 /*
  * Unpublish, wait, free. Who may still look at it: handlers, until
  * trace_uprobe_settle(); a reader of the trace that prints with the
- * oldest probe's arguments, under trace_event_sem.
+ * oldest probe's arguments, under trace_event_sem; and, as long as perf events are open
+ * on the event, trace_uprobe_shed(), under RCU.
  */
 static void retire(struct trace_uprobe *tu)
 {
+	bool has_perf_events = trace_uprobe_call(tu)->perf_refcount;
+
 	unpublish(tu);
+	if (has_perf_events)
+		synchronize_rcu();
 	trace_uprobe_free(tu);
 }
 
@@ -386,6 +403,8 @@ static int remove_event(struct dyn_event *ev)
 	if (!is_picked && is_used(tu))
 		return -EBUSY;
 	if (trace_probe_has_sibling(&tu->tp)) {
+		/* whoever uses it goes on, and visits nobody now */
+		tu->consumer.by_visit = false;
 		trace_uprobe_uninstall(tu);
 		trace_uprobe_settle(tu);
 		hand_on_name(tu);

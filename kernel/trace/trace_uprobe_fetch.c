@@ -8,7 +8,10 @@
  * the core gathers: trace_uprobe_record.c calls. What a return event keeps of the entry
  * is fetched there in the same way, in the format of a record without a head.
  */
+#include <linux/init.h>
 #include <linux/ptrace.h>
+#include <linux/random.h>
+#include <linux/siphash.h>
 #include <linux/uaccess.h>
 #include <asm/uprobes_stack.h>
 
@@ -105,9 +108,36 @@ static int store_text(const char *text, void *dest, void *base)
 }
 
 /*
+ * Threads take blocks of numbers from one counter, whose pace would tell a user what others
+ * are traced for. So he gets other numbers, different ones for different calls: a Feistel
+ * network (Luby and Rackoff, 1988) of four rounds.
+ */
+static siphash_key_t disguise_key __ro_after_init;
+
+static u64 disguise(u64 id)
+{
+	u32 left = id >> 32, right = id, former, round;
+
+	for (round = 0; round < 4; round++) {
+		former = right;
+		right = left ^ siphash_2u32(right, round, &disguise_key);
+		left = former;
+	}
+	return (u64)left << 32 | right;
+}
+
+static __init int make_key(void)
+{
+	get_random_bytes(&disguise_key, sizeof(disguise_key));
+	return 0;
+}
+late_initcall(make_key);
+
+/*
  * At an entry the call is known when it is opened: trace_uprobe_name_call().
  */
-static u64 word_of(enum trace_uprobe_word word, const struct uprobe_call *call)
+static u64 word_of(const struct trace_uprobe *tu, enum trace_uprobe_word word,
+		   const struct uprobe_call *call)
 {
 	if (!call)
 		return 0;
@@ -117,7 +147,7 @@ static u64 word_of(enum trace_uprobe_word word, const struct uprobe_call *call)
 	case TRACE_UPROBE_ENTRY_TIME:
 		return call->entry_time;
 	case TRACE_UPROBE_CALL:
-		return call->id;
+		return tu->consumer.payer ? disguise(call->id) : call->id;
 	case TRACE_UPROBE_DEPTH:
 		return uprobe_call_depth(call);
 	}
@@ -254,7 +284,7 @@ static int process_fetch_insn(struct fetch_insn *code, void *rec, void *edata,
 	case FETCH_OP_SAVED:
 		return store_saved(hit, code->param, dest, base);
 	case FETCH_OP_WORD:
-		return store_word(word_of(code->param, hit->call), dest);
+		return store_word(word_of(hit->tu, code->param, hit->call), dest);
 	default:
 		ret = process_common_fetch_insn(code, &val);
 		if (ret)
@@ -441,6 +471,6 @@ void trace_uprobe_name_call(const struct trace_uprobe *tu,
 
 	for (arg = tu->tp.args; arg < tu->tp.args + tu->tp.nr_args; arg++)
 		if (arg->code[0].op == FETCH_OP_WORD)
-			store_word(word_of(arg->code[0].param, call),
+			store_word(word_of(tu, arg->code[0].param, call),
 				   args + arg->offset);
 }

@@ -14,6 +14,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/security.h>
+#include <linux/seq_buf.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -37,6 +38,30 @@ static const char *const count_names[] = {
 };
 
 static_assert(ARRAY_SIZE(count_names) == UPROBE_NR_COUNTS);
+
+/**
+ * trace_uprobe_unbalanced - how many calls have begun, and neither returned nor been missed?
+ * @tu: a probe
+ * @sum: its counts
+ *
+ * Return: how many; exact if its targets are at rest; 0 for entries.
+ */
+unsigned long trace_uprobe_unbalanced(const struct trace_uprobe *tu,
+				      const struct trace_uprobe_counts *sum)
+{
+	long open = sum->entries + sum->other[UPROBE_INHERITED] - sum->returns;
+	int i;
+
+	if (tu->kind != TRACE_UPROBE_RETURN)
+		return 0;
+	for (i = 0; i < UPROBE_NR_COUNTS; i++) {
+		if (i != UPROBE_INHERITED && i != UPROBE_MISSED_INSTALL &&
+		    i != UPROBE_MISSED_SHED)
+			open -= sum->other[i];
+	}
+	/* the processors are read one after the other */
+	return max(open, 0L);
+}
 
 /**
  * trace_uprobe_sum_counts - add the CPUs' counters up
@@ -350,30 +375,60 @@ static const struct file_operations profile_file = {
 
 /* ---- uprobe_missed ------------------------------------------------------ */
 
-static void show_names(struct seq_file *m)
+/**
+ * trace_uprobe_put_missed_names - the line of names of uprobe_missed
+ * @text: room for TRACE_UPROBE_MISSED_ROOM more
+ */
+void trace_uprobe_put_missed_names(struct seq_buf *text)
 {
 	int i;
 
-	seq_puts(m, "# event entries returns pending");
+	seq_buf_puts(text, "# event entries returns pending");
 	for (i = 0; i < UPROBE_NR_COUNTS; i++)
-		seq_printf(m, " %s", count_names[i]);
-	seq_putc(m, '\n');
+		seq_buf_printf(text, " %s", count_names[i]);
+	seq_buf_putc(text, '\n');
 }
 
-/* GRP/EVENT and numbers, one blank between them, in the order of the names */
-static int show_missed(struct seq_file *m, struct trace_uprobe *tu)
+/**
+ * trace_uprobe_put_missed - what became of a probe's hits
+ * @text: room for TRACE_UPROBE_MISSED_ROOM more
+ * @tu: the probe
+ * @sum: its counts
+ * @pending: how many of its calls wait for their return
+ *
+ * GRP/EVENT and numbers, one blank between them, in the order of the names.
+ */
+void trace_uprobe_put_missed(struct seq_buf *text, struct trace_uprobe *tu,
+			     const struct trace_uprobe_counts *sum,
+			     unsigned long pending)
 {
-	struct trace_uprobe_counts sum;
-	unsigned long pending;
 	int i;
 
-	trace_uprobe_sum_counts(tu, &sum);
-	pending = tu->uprobe ? uprobe_pending(tu->uprobe, &tu->consumer) : 0;
-	seq_printf(m, "%s/%s %lu %lu %lu", trace_probe_group_name(&tu->tp),
-		   trace_probe_name(&tu->tp), sum.entries, sum.returns, pending);
+	seq_buf_printf(text, "%s/%s %lu %lu %lu", trace_probe_group_name(&tu->tp),
+		       trace_probe_name(&tu->tp), sum->entries, sum->returns,
+		       pending);
 	for (i = 0; i < UPROBE_NR_COUNTS; i++)
-		seq_printf(m, " %lu", sum.other[i]);
-	seq_putc(m, '\n');
+		seq_buf_printf(text, " %lu", sum->other[i]);
+	seq_buf_putc(text, '\n');
+}
+
+static void show_names(struct seq_file *m)
+{
+	DECLARE_SEQ_BUF(text, TRACE_UPROBE_MISSED_ROOM);
+
+	trace_uprobe_put_missed_names(&text);
+	seq_puts(m, seq_buf_str(&text));
+}
+
+static int show_missed(struct seq_file *m, struct trace_uprobe *tu)
+{
+	DECLARE_SEQ_BUF(text, TRACE_UPROBE_MISSED_ROOM);
+	struct trace_uprobe_counts sum;
+
+	trace_uprobe_sum_counts(tu, &sum);
+	trace_uprobe_put_missed(&text, tu, &sum, tu->uprobe ?
+				uprobe_pending(tu->uprobe, &tu->consumer) : 0);
+	seq_puts(m, seq_buf_str(&text));
 	return 0;
 }
 

@@ -107,6 +107,8 @@ static void complain_own(const struct trace_uprobe_command *cmd, int word,
 	char *line;
 	int i;
 
+	if (cmd->is_private)
+		return;
 	for (i = 0; i < cmd->argc; i++) {
 		if (i == word)
 			column += len;
@@ -325,6 +327,9 @@ static int parse_verb(struct trace_uprobe_command *cmd)
 	int ret;
 
 	cmd->group = TRACE_UPROBE_GROUP;
+	/* a perf event has a task already */
+	if (verb[1] == '@' && cmd->is_private)
+		return -EINVAL;
 	if (verb[1] && verb[1] != ':' && verb[1] != '@') {
 		trace_uprobe_complain(cmd, 0, 1, TRACE_UPROBE_ERR_VERB);
 		return -EINVAL;
@@ -356,29 +361,12 @@ void trace_uprobe_free_command(struct trace_uprobe_command *cmd)
 	cmd->scope = NULL;
 }
 
-/**
- * trace_uprobe_parse_command - read everything but the fetch arguments
- * @argc: number of words
- * @argv: the words; must outlive @cmd
- * @cmd: filled in; to be freed with trace_uprobe_free_command(), also on error
- *
- * Context: dyn_event_ops_mutex held. On any result but -ECANCELED the
- * library's error log is set up for this command.
- *
- * Return: 0, -ECANCELED when this is no command for uprobes, or another
- * -errno after the reason went to error_log.
- */
-int trace_uprobe_parse_command(int argc, const char **argv,
-			       struct trace_uprobe_command *cmd)
+static int parse(int argc, const char **argv, struct trace_uprobe_command *cmd)
 {
 	int ret;
 
-	memset(cmd, 0, sizeof(*cmd));
-	if (!is_ours(argc, argv))
-		return -ECANCELED;
 	cmd->argc = argc;
 	cmd->argv = argv;
-	trace_probe_log_init(SUBSYSTEM, argc, argv);
 	if (argc - 2 > MAX_TRACE_ARGS) {
 		trace_uprobe_complain(cmd, MAX_TRACE_ARGS + 2, 0,
 				      TRACE_UPROBE_ERR_MANY_ARGS);
@@ -394,4 +382,47 @@ int trace_uprobe_parse_command(int argc, const char **argv,
 	cmd->kind = argv[0][0] == 'r' || cmd->place.is_return ?
 		    TRACE_UPROBE_RETURN : TRACE_UPROBE_ENTRY;
 	return parse_verb(cmd);
+}
+
+/**
+ * trace_uprobe_parse_command - read everything but the fetch arguments
+ * @argc: number of words
+ * @argv: the words; must outlive @cmd
+ * @cmd: filled in; to be freed with trace_uprobe_free_command(), also on error
+ *
+ * Context: dyn_event_ops_mutex held. On any result but -ECANCELED the
+ * library's error log is set up for this command.
+ *
+ * Return: 0, -ECANCELED when this is no command for uprobes, or another
+ * -errno after the reason went to error_log.
+ */
+int trace_uprobe_parse_command(int argc, const char **argv,
+			       struct trace_uprobe_command *cmd)
+{
+	memset(cmd, 0, sizeof(*cmd));
+	if (!is_ours(argc, argv))
+		return -ECANCELED;
+	trace_probe_log_init(SUBSYSTEM, argc, argv);
+	return parse(argc, argv, cmd);
+}
+
+/**
+ * trace_uprobe_parse_private - the same, and nothing goes to error_log
+ * @argc: number of words
+ * @argv: the words; must outlive @cmd
+ * @cmd: filled in; to be freed with trace_uprobe_free_command(), also on error
+ *
+ * The library says nothing as long as it hasn't been told what the words are. That log is
+ * one for all, and the administrator's.
+ *
+ * Context: dyn_event_ops_mutex held.
+ * Return: 0, -ECANCELED when this is no command for uprobes, or another -errno.
+ */
+int trace_uprobe_parse_private(int argc, const char **argv,
+			       struct trace_uprobe_command *cmd)
+{
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->is_private = true;
+	trace_probe_log_clear();
+	return is_ours(argc, argv) ? parse(argc, argv, cmd) : -ECANCELED;
 }

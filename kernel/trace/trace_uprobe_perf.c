@@ -19,6 +19,7 @@
 #include <linux/perf_event.h>
 #include <linux/rcupdate_trace.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/trace_events.h>
 #include <linux/uaccess.h>
@@ -36,6 +37,9 @@
 void trace_uprobe_init_filter(struct trace_uprobe_filter *users)
 {
 	users->nr_systemwide = 0;
+	users->nr_guarded = 0;
+	users->nr_listed = 0;
+	users->nr_unlisted = 0;
 	INIT_LIST_HEAD(&users->perf_events);
 	rwlock_init(&users->rwlock);
 }
@@ -71,6 +75,20 @@ static struct mm_struct *target_mm(struct perf_event *event)
 	return mm;
 }
 
+/* With a reference. As long as a child hasn't run, fork may fail, and free its mm. */
+static struct mm_struct *get_target_mm(struct perf_event *event)
+{
+	struct perf_event_context *ctx;
+	struct task_struct *task;
+
+	guard(rcu)();
+	ctx = READ_ONCE(event->ctx);
+	task = ctx ? READ_ONCE(ctx->task) : event->hw.target;
+	if (IS_ERR_OR_NULL(task) || READ_ONCE(task->__state) == TASK_NEW)
+		return NULL;
+	return get_task_mm(task);
+}
+
 static bool is_alive(struct perf_event *event)
 {
 	return READ_ONCE(event->state) > PERF_EVENT_STATE_EXIT;
@@ -78,16 +96,18 @@ static bool is_alive(struct perf_event *event)
 
 /*
  * One event after the other, so that somebody may not be seen who exchanges them
- * meanwhile. @inherited: there are some to exchange.
+ * meanwhile. @may: it has to say yes, too. @inherited: there are some to exchange.
  */
 static bool is_listed(struct trace_probe_event *its, const struct mm_struct *mm,
-		      bool *inherited)
+		      bool (*may)(struct perf_event *event, void *data),
+		      void *data, bool *inherited)
 {
 	struct perf_event *event;
 
-	*inherited = false;
+	*inherited = READ_ONCE(its->filter->nr_unlisted);
 	list_for_each_entry(event, &its->filter->perf_events, hw.tp_list) {
-		if (is_alive(event) && target_mm(event) == mm)
+		if (is_alive(event) && target_mm(event) == mm &&
+		    may(event, data))
 			return true;
 		*inherited |= !!event->parent;
 	}
@@ -95,18 +115,75 @@ static bool is_listed(struct trace_probe_event *its, const struct mm_struct *mm,
 }
 
 /* If it seems to be no, and may not be, the tasks are asked: they are what stays. */
-static bool has_target(struct trace_probe_event *its, const struct mm_struct *mm)
+static bool has_target(struct trace_probe_event *its, struct mm_struct *mm)
 {
+	struct trace_uprobe_look look = { .mm = mm };
 	bool inherited;
 
-	return mm && (is_listed(its, mm, &inherited) ||
-		      (inherited && uprobe_mm_has_perf_event(mm, &its->call)));
+	if (!mm)
+		return false;
+	guard(rcu)();
+	return is_listed(its, mm, trace_uprobe_may_probe, &look, &inherited) ||
+	       (inherited && uprobe_mm_has_perf_event(mm, &its->call,
+						      trace_uprobe_may_probe,
+						      &look));
 }
 
-static bool has_listeners(struct trace_uprobe *tu)
+/* Does somebody listen here and now who may have the current task's hits? */
+static bool is_heard(struct trace_uprobe *tu)
 {
+	struct perf_event *event;
+	struct hlist_head *head;
+
 	guard(preempt_notrace)();
-	return trace_uprobe_listeners(tu);
+	head = trace_uprobe_listeners(tu);
+	if (!head)
+		return false;
+	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
+		if (trace_uprobe_may_hear(event, NULL))
+			return true;
+	}
+	return false;
+}
+
+/* Of the task's own events, or else of the list, not more are looked at in a trap if it can be helped. */
+#define FEW	16
+
+/* Is one of those that are listed the current task's? Its context isn't exchanged now. */
+static bool is_own_listed(struct trace_uprobe_filter *users)
+{
+	struct perf_event_context *ctx;
+	struct perf_event *event;
+	bool own = false;
+
+	read_lock(&users->rwlock);
+	list_for_each_entry(event, &users->perf_events, hw.tp_list) {
+		ctx = READ_ONCE(event->ctx);
+		own = ctx && READ_ONCE(ctx->task) == current &&
+		      is_alive(event) && trace_uprobe_may_hear(event, NULL);
+		if (own)
+			break;
+	}
+	read_unlock(&users->rwlock);
+	return own;
+}
+
+/* Has the current task an event that may have its hits? */
+static bool is_own(struct trace_uprobe *tu)
+{
+	struct trace_uprobe_filter *users = tu->tp.event->filter;
+	struct perf_event_context *ctx;
+
+	guard(rcu)();
+	ctx = READ_ONCE(current->perf_event_ctxp);
+	if (!ctx)
+		return false;
+	if (READ_ONCE(ctx->nr_events) > FEW &&
+	    READ_ONCE(users->nr_listed) <= FEW &&
+	    !READ_ONCE(users->nr_unlisted))
+		return is_own_listed(users);
+	return uprobe_task_has_perf_event(current, trace_uprobe_call(tu),
+					  trace_uprobe_may_hear, NULL);
 }
 
 /**
@@ -116,7 +193,7 @@ static bool has_listeners(struct trace_uprobe *tu)
  *
  * Context: task context, or a trap from user mode; preemption may be off. May go over all
  * tasks.
- * Return: true if so.
+ * Return: true if so, and if that may have sites there.
  */
 bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm)
 {
@@ -136,8 +213,8 @@ bool trace_uprobe_perf_wants(struct trace_uprobe *tu, struct mm_struct *mm)
  * @tu: a probe that the current task has hit
  *
  * Whoever is active here and now is found without a lock or a write to shared
- * memory. The list is for those who aren't, such as the owner of a BPF program; of events
- * that are exchanged meanwhile, the task's own are asked for.
+ * memory, and so are, unless they are many, those of the task that aren't. The list is
+ * for BPF programs, which get the hits of all threads.
  *
  * Return: true if so.
  */
@@ -146,41 +223,98 @@ bool trace_uprobe_perf_wants_hit(struct trace_uprobe *tu)
 	struct trace_uprobe_filter *users = tu->tp.event->filter;
 	bool wants, inherited;
 
-	if (READ_ONCE(users->nr_systemwide) || has_listeners(tu))
+	if (READ_ONCE(users->nr_systemwide) || is_heard(tu) || is_own(tu))
 		return true;
+	if (!trace_uprobe_has_bpf(tu))
+		return false;
 	read_lock(&users->rwlock);
-	wants = is_listed(tu->tp.event, current->mm, &inherited);
+	wants = is_listed(tu->tp.event, current->mm, trace_uprobe_may_hear,
+			  NULL, &inherited);
 	read_unlock(&users->rwlock);
-	if (wants || !inherited)
-		return wants;
-	guard(rcu)();
-	return uprobe_task_has_perf_event(current, trace_uprobe_call(tu));
+	return wants;
+}
+
+/* Takes the reference to @mm, if it isn't NULL. */
+static bool has_target_in(struct trace_probe_event *its, struct mm_struct *mm)
+{
+	bool has = has_target(its, mm);
+
+	if (mm)
+		mmput_async(mm);
+	return has;
 }
 
 /*
  * Is the probe installed already wherever @event needs it? An event that
- * fork inherits belongs to a child whose sites fork copied.
+ * fork inherits belongs to a child whose sites fork copied. Who has no privilege
+ * may not have made his sites yet.
  */
 static bool is_served(struct trace_probe_event *its, struct perf_event *event)
 {
-	return event->parent || has_target(its, event->hw.target->mm);
+	return event->parent ||
+	       (event->hw.target && !its->filter->nr_guarded &&
+		has_target_in(its, get_task_mm(event->hw.target)));
 }
 
-/* Return: whether sites may have to be made for it. */
-static bool join_users(struct trace_probe_event *its, struct perf_event *event)
+/* Hits wait for the lock. */
+static void join_users(struct trace_uprobe_filter *users,
+		       struct perf_event *event)
 {
-	struct trace_uprobe_filter *users = its->filter;
-	bool served = false;
-
 	write_lock(&users->rwlock);
 	if (event->hw.target) {
-		served = is_served(its, event);
 		list_add(&event->hw.tp_list, &users->perf_events);
+		WRITE_ONCE(users->nr_listed, users->nr_listed + 1);
 	} else {
 		WRITE_ONCE(users->nr_systemwide, users->nr_systemwide + 1);
 	}
 	write_unlock(&users->rwlock);
-	return !served;
+}
+
+/*
+ * Sites for an event without privilege are made by its target's threads, or by who opens it,
+ * without the locks that everybody needs: trace_uprobe_visit_target().
+ */
+static int open_guarded(struct trace_probe *tp, struct perf_event *event)
+{
+	struct trace_uprobe *tu;
+	struct mm_struct *mm;
+
+	if (!trace_uprobe_charge_event(event)) {
+		INIT_LIST_HEAD(&event->hw.tp_list);
+		if (!event->parent)
+			return -EDQUOT;
+		/* fork goes on without */
+		tp->event->filter->nr_unlisted++;
+		for_each_probe_of(tu, tp)
+			this_cpu_inc(tu->counts->other[UPROBE_MISSED_INSTALL]);
+		return 0;
+	}
+	join_users(tp->event->filter, event);
+	if (event->parent || trace_uprobe_is_local(trace_uprobe_of(tp)))
+		return 0;
+	mm = get_task_mm(event->hw.target);
+	if (mm) {
+		uprobe_visit_later(mm);
+		mmput_async(mm);
+	}
+	return 0;
+}
+
+static int open_privileged(struct trace_probe *tp, struct perf_event *event)
+{
+	struct task_struct *target = event->hw.target;
+	bool wanted_all = trace_uprobe_wants_all(tp);
+	bool served = is_served(tp->event, event);
+	struct trace_uprobe *tu;
+
+	for_each_probe_of(tu, tp)
+		tu->consumer.by_visit = false;
+	join_users(tp->event->filter, event);
+	if (served || wanted_all)
+		return 0;
+	/* those of earlier events have their sites */
+	return target ? trace_uprobe_ask_about(tp, target) :
+			trace_uprobe_ask_again(tp, true);
 }
 
 /**
@@ -194,17 +328,24 @@ static bool join_users(struct trace_probe_event *its, struct perf_event *event)
 int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event)
 {
 	struct task_struct *target = event->hw.target;
-	bool wanted_all = trace_uprobe_wants_all(tp);
 	int ret;
 
-	ret = target ? uprobe_target_get(target, event->attr.inherit) : 0;
+	ret = trace_uprobe_grant(event);
 	if (ret)
 		return ret;
-	if (!join_users(tp->event, event) || wanted_all)
-		return 0;
-	/* those of earlier events have their sites */
-	ret = target ? trace_uprobe_ask_about(tp, target) :
-		       trace_uprobe_ask_again(tp, true);
+	ret = target ? uprobe_target_get(target, event->attr.inherit) : 0;
+	if (ret) {
+		trace_uprobe_revoke(event);
+		return ret;
+	}
+	if (trace_uprobe_is_privileged(event)) {
+		ret = open_privileged(tp, event);
+	} else {
+		/* hits see it before they see the event, which is added later */
+		if (!tp->event->filter->nr_guarded++)
+			trace_probe_set_flag(tp, TRACE_UPROBE_FLAG_GUARDED);
+		ret = open_guarded(tp, event);
+	}
 	if (ret)
 		trace_uprobe_perf_close(tp, event);
 	return ret;
@@ -283,38 +424,109 @@ static bool has_companion(struct trace_probe_event *its,
  */
 static bool stays(struct trace_probe_event *its, struct perf_event *event)
 {
-	struct mm_struct *mm = target_mm(event);
+	struct trace_uprobe_look look = { .mm = current->mm };
 	bool inherited;
 
-	if (mm)
-		return has_target(its, mm);
+	if (target_mm(event))
+		return has_target_in(its, get_target_mm(event));
+	if (!goes_with_current(event))
+		return has_no_mm(event) || has_companion(its, event);
 	/* a process takes its address space with it, a thread leaves it behind */
-	if (goes_with_current(event))
-		return is_last() || is_listed(its, current->mm, &inherited) ||
-		       is_among_last() ||
-		       (inherited &&
-			uprobe_mm_has_perf_event(current->mm, &its->call));
-	return has_no_mm(event) || has_companion(its, event);
+	guard(rcu)();
+	return is_last() ||
+	       is_listed(its, look.mm, trace_uprobe_may_probe, &look,
+			 &inherited) ||
+	       is_among_last() ||
+	       (inherited && uprobe_mm_has_perf_event(look.mm, &its->call,
+						      trace_uprobe_may_probe,
+						      &look));
 }
 
-/* Return: whether sites may have to go. */
-static bool leave_users(struct trace_probe_event *its, struct perf_event *event)
+static void leave_users(struct trace_uprobe_filter *users,
+			struct perf_event *event)
 {
-	struct trace_uprobe_filter *users = its->filter;
-	bool done = false;
-
 	write_lock(&users->rwlock);
 	if (event->hw.target) {
 		list_del(&event->hw.tp_list);
-		done = stays(its, event);
+		WRITE_ONCE(users->nr_listed, users->nr_listed - 1);
 	} else {
 		WRITE_ONCE(users->nr_systemwide, users->nr_systemwide - 1);
 	}
-	/* after the last one TRACE_REG_PERF_UNREGISTER removes everything */
-	done = done || (!users->nr_systemwide &&
-			list_empty(&users->perf_events));
 	write_unlock(&users->rwlock);
-	return !done;
+}
+
+/* After the last one TRACE_REG_PERF_UNREGISTER removes everything. */
+static bool was_last(const struct trace_uprobe_filter *users)
+{
+	return !users->nr_systemwide && list_empty(&users->perf_events);
+}
+
+static int close_privileged(struct trace_probe *tp, struct perf_event *event)
+{
+	leave_users(tp->event->filter, event);
+	if (was_last(tp->event->filter) || trace_uprobe_wants_all(tp) ||
+	    (event->hw.target && stays(tp->event, event)))
+		return 0;
+	return trace_uprobe_ask_again(tp, false);
+}
+
+/* Is another event listed that is for this address space, and may be? */
+static bool wants_still(struct trace_probe_event *its, struct mm_struct *mm)
+{
+	struct trace_uprobe_look look = { .mm = mm };
+	bool wants, inherited;
+
+	guard(rcu)();
+	read_lock(&its->filter->rwlock);
+	wants = is_listed(its, mm, trace_uprobe_may_probe, &look, &inherited);
+	read_unlock(&its->filter->rwlock);
+	return wants;
+}
+
+/*
+ * Where @event, which isn't listed any more, had its sites, as far as that is known and
+ * matters; to be given back. A child that comes to run, or executes something, asks who is
+ * listed.
+ */
+static struct mm_struct *mm_to_visit(struct trace_probe_event *its,
+				     struct perf_event *event)
+{
+	struct mm_struct *mm;
+
+	if (!event->hw.target || has_no_mm(event) ||
+	    (goes_with_current(event) && is_last()))
+		return NULL;
+	mm = goes_with_current(event) ? get_task_mm(current) :
+					get_target_mm(event);
+	/* a thread has ended, and others go on */
+	mm = mm ?: uprobe_mm_of_process(event->hw.target);
+	if (mm && wants_still(its, mm)) {
+		mmput_async(mm);
+		return NULL;
+	}
+	return mm;
+}
+
+/* What a local event has made in its target, trace_uprobe_end_leave() takes away. */
+static int close_guarded(struct trace_probe *tp, struct perf_event *event)
+{
+	struct mm_struct *mm;
+
+	/* it was one too many */
+	if (list_empty(&event->hw.tp_list)) {
+		tp->event->filter->nr_unlisted -= !!event->parent;
+		return 0;
+	}
+	leave_users(tp->event->filter, event);
+	trace_uprobe_uncharge_event(event);
+	if (trace_uprobe_is_local(trace_uprobe_of(tp)))
+		return 0;
+	mm = mm_to_visit(tp->event, event);
+	if (mm) {
+		uprobe_visit_later(mm);
+		mmput_async(mm);
+	}
+	return 0;
 }
 
 /**
@@ -327,16 +539,82 @@ static bool leave_users(struct trace_probe_event *its, struct perf_event *event)
  */
 int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event)
 {
-	int ret = 0;
+	bool guarded = !trace_uprobe_is_privileged(event);
+	int ret;
 
 	if (event->parent && current->in_execve)
 		uprobe_target_lost();
-	if (leave_users(tp->event, event) &&
-	    !trace_uprobe_wants_all(tp))
-		ret = trace_uprobe_ask_again(tp, false);
+	ret = guarded ? close_guarded(tp, event) : close_privileged(tp, event);
 	if (event->hw.target)
 		uprobe_target_put(event->hw.target, event->attr.inherit);
+	/* who listens no more hasn't been heard since perf took it out of its lists */
+	if (guarded && !--tp->event->filter->nr_guarded)
+		trace_probe_clear_flag(tp, TRACE_UPROBE_FLAG_GUARDED);
+	trace_uprobe_revoke(event);
 	return ret;
+}
+
+/* ---- targets of local events ---------------------------------------------- */
+
+/**
+ * trace_uprobe_visit_target - make the sites of a local event that has just been opened
+ * @event: its perf event
+ *
+ * If that was opened without privilege; else they are there.
+ *
+ * Context: task context, may sleep; no locks.
+ */
+void trace_uprobe_visit_target(struct perf_event *event)
+{
+	struct trace_uprobe *tu = trace_uprobe_of_call(event->tp_event);
+	struct mm_struct *mm;
+
+	if (trace_uprobe_is_privileged(event))
+		return;
+	mm = get_task_mm(event->hw.target);
+	if (!mm)
+		return;
+	uprobe_visit(tu->uprobe, mm, true);
+	mmput_async(mm);
+}
+
+/**
+ * trace_uprobe_begin_leave - a local event is about to be closed
+ * @event: its perf event
+ *
+ * Context: task context.
+ * Return: for trace_uprobe_end_leave(): its place, held, if it was opened without
+ * privilege; else NULL.
+ */
+struct uprobe *trace_uprobe_begin_leave(struct perf_event *event)
+{
+	struct trace_uprobe *tu = trace_uprobe_of_call(event->tp_event);
+
+	return trace_uprobe_is_privileged(event) ? NULL :
+						   uprobe_hold(tu->uprobe);
+}
+
+/**
+ * trace_uprobe_end_leave - take its sites away
+ * @event: its perf event, which is closed
+ * @uprobe: what trace_uprobe_begin_leave() returned
+ *
+ * Context: task context, may sleep; no locks, but those that perf has of a task that
+ * ends.
+ */
+void trace_uprobe_end_leave(struct perf_event *event, struct uprobe *uprobe)
+{
+	struct trace_uprobe *tu = trace_uprobe_of_call(event->tp_event);
+	struct mm_struct *mm;
+
+	if (!uprobe)
+		return;
+	mm = mm_to_visit(tu->tp.event, event);
+	if (mm) {
+		uprobe_visit(uprobe, mm, false);
+		mmput_async(mm);
+	}
+	uprobe_put(uprobe);
 }
 
 /* ---- hits --------------------------------------------------------------- */
@@ -385,6 +663,7 @@ int trace_uprobe_run_bpf(struct trace_uprobe *tu, unsigned long func,
  */
 enum uprobe_wish trace_uprobe_perf_wish(struct trace_uprobe *tu)
 {
+	enum uprobe_wish wish = UPROBE_WISH_NONE;
 	struct perf_event *event;
 	struct hlist_head *head;
 
@@ -393,10 +672,13 @@ enum uprobe_wish trace_uprobe_perf_wish(struct trace_uprobe *tu)
 	if (!head)
 		return UPROBE_WISH_NONE;
 	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
+		if (!trace_uprobe_may_hear(event, NULL))
+			continue;
 		if (trace_uprobe_needs_record(event))
 			return UPROBE_WISH_RECORD;
+		wish = UPROBE_WISH_TALLY;
 	}
-	return UPROBE_WISH_TALLY;
+	return wish;
 }
 
 /**
@@ -417,7 +699,8 @@ void trace_uprobe_perf_count(struct trace_uprobe *tu)
 	if (!head)
 		return;
 	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
-		if (!trace_uprobe_needs_record(event))
+		if (!trace_uprobe_needs_record(event) &&
+		    trace_uprobe_may_hear(event, NULL))
 			trace_uprobe_count_event(event);
 	}
 }
@@ -442,7 +725,8 @@ void trace_uprobe_perf_lose(struct trace_uprobe *tu)
 	if (!head)
 		return;
 	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
-		if (event->hw.state & PERF_HES_STOPPED)
+		if ((event->hw.state & PERF_HES_STOPPED) ||
+		    (current->mm && !trace_uprobe_may_hear(event, NULL)))
 			continue;
 		/* what is inherited goes with its thread */
 		atomic64_inc(&(event->parent ?: event)->lost_samples);
@@ -650,6 +934,35 @@ static bool submit_simply(const struct record *record, struct pt_regs *regs,
 	return true;
 }
 
+static void submit_either_way(const struct record *record,
+			      struct pt_regs *regs, struct hlist_head *head)
+{
+	if (!submit_simply(record, regs, head))
+		submit(record, regs, head);
+}
+
+/*
+ * To those who may have it. For the others it is as if they were stopped, which nobody
+ * sees as long as interrupts are off. PERF_HES_ARCH isn't used by software events.
+ */
+static void submit_to_allowed(const struct record *record,
+			      struct pt_regs *regs, struct hlist_head *head)
+{
+	struct perf_event *event;
+
+	guard(irqsave)();
+	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
+		if (!(event->hw.state & PERF_HES_STOPPED) &&
+		    !trace_uprobe_may_hear(event, NULL))
+			event->hw.state |= PERF_HES_STOPPED | PERF_HES_ARCH;
+	}
+	submit_either_way(record, regs, head);
+	hlist_for_each_entry_rcu_notrace(event, head, hlist_entry) {
+		if (event->hw.state & PERF_HES_ARCH)
+			event->hw.state &= ~(PERF_HES_STOPPED | PERF_HES_ARCH);
+	}
+}
+
 /**
  * trace_uprobe_perf_record - give a record to the perf events that want it
  * @hit: a hit that some perf event wants, with its arguments
@@ -664,100 +977,10 @@ void trace_uprobe_perf_record(struct trace_uprobe_hit *hit)
 	if (!head)
 		return;
 	record = make_record(hit);
-	if (!submit_simply(&record, hit->regs, head))
-		submit(&record, hit->regs, head);
-}
-
-/* ---- local events of the PMU -------------------------------------------- */
-
-/**
- * create_local_trace_uprobe - make the event behind a perf event of the PMU
- * @name: path of the file, looked up in the caller's namespace
- * @offs: offset in the file
- * @ref_ctr_offset: offset of the semaphore, 0 for none
- * @is_return: record returns, else entries
- *
- * Nobody finds it by name, and it has no number of its own.
- *
- * Return: its call, to be freed with destroy_local_trace_uprobe(), or
- * ERR_PTR(-errno).
- */
-struct trace_event_call *
-create_local_trace_uprobe(char *name, unsigned long offs,
-			  unsigned long ref_ctr_offset, bool is_return)
-{
-	struct trace_uprobe *tu;
-	int ret, error;
-
-	tu = trace_uprobe_make(TRACE_UPROBE_GROUP, "local", 0, is_return ?
-			       TRACE_UPROBE_RETURN : TRACE_UPROBE_ENTRY);
-	if (IS_ERR(tu))
-		return ERR_CAST(tu);
-	tu->ref_ctr_offset = ref_ctr_offset;
-	ret = trace_uprobe_open_file(tu, name, offs, &error);
-	if (!ret)
-		ret = trace_uprobe_init_call(tu);
-	/* while event_mutex isn't held yet */
-	if (!ret)
-		uprobe_fetch_place(trace_uprobe_inode(tu), offs);
-	if (!ret)
-		return trace_uprobe_call(tu);
-	trace_uprobe_free(tu);
-	return ERR_PTR(ret);
-}
-
-/**
- * trace_uprobe_take_perf_lists - shall perf's lists be freed with the event?
- * @event_call: an event that no perf event uses any more
- *
- * perf_trace_event_unreg() would wait for a grace period before it frees them,
- * under event_mutex, for each event that is closed.
- *
- * Context: event_mutex held.
- * Return: true if they belong to us now, which goes for local events.
- */
-bool trace_uprobe_take_perf_lists(struct trace_event_call *event_call)
-{
-	struct trace_uprobe *tu;
-
-	if (!(event_call->flags & TRACE_EVENT_FL_UPROBE))
-		return false;
-	tu = trace_uprobe_of_call(event_call);
-	if (!tu || !trace_uprobe_is_local(tu))
-		return false;
-	tu->perf_lists = event_call->perf_events;
-	return true;
-}
-
-static void free_local(struct rcu_head *rcu)
-{
-	struct trace_uprobe *tu = container_of(rcu, struct trace_uprobe, rcu);
-
-	free_percpu(tu->perf_lists);
-	trace_uprobe_free(tu);
-}
-
-static void free_local_after_rcu(struct rcu_head *rcu)
-{
-	if (rcu_trace_implies_rcu_gp())
-		free_local(rcu);
+	if (trace_probe_test_flag(&hit->tu->tp, TRACE_UPROBE_FLAG_GUARDED))
+		submit_to_allowed(&record, hit->regs, head);
 	else
-		call_rcu(rcu, free_local);
-}
-
-/**
- * destroy_local_trace_uprobe - free what create_local_trace_uprobe() made
- * @event_call: its result, off and closed
- *
- * Now the file, and the rest when handlers that still run are done.
- */
-void destroy_local_trace_uprobe(struct trace_event_call *event_call)
-{
-	struct trace_uprobe *tu = trace_uprobe_of_call(event_call);
-
-	path_put(&tu->path);
-	tu->path = (struct path){};
-	call_rcu_tasks_trace(&tu->rcu, free_local_after_rcu);
+		submit_either_way(&record, hit->regs, head);
 }
 
 /**

@@ -448,6 +448,18 @@ static void count(struct uprobe_consumer *self, enum uprobe_event_count what)
 		trace_uprobe_perf_lose(tu);
 }
 
+/**
+ * trace_uprobe_shed - a perf event may have the hits of the current task no more
+ * @call: the event that it is on
+ */
+void trace_uprobe_shed(struct trace_event_call *call)
+{
+	struct trace_uprobe *tu = trace_uprobe_of_call(call);
+
+	if (tu)
+		count(&tu->consumer, UPROBE_MISSED_SHED);
+}
+
 /* BPF programs may sleep, and may say that perf needs no record. */
 
 static int run_at_entry(struct uprobe_consumer *self, struct pt_regs *regs)

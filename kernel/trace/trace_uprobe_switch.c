@@ -52,6 +52,8 @@ static void explain(struct trace_uprobe *tu, const char *why)
  * trace_uprobe_install - make a probe a consumer of its place
  * @tu: a probe of an event that is on, or is being switched on
  *
+ * A local event isn't installed again once it was uninstalled: its handlers may still run.
+ *
  * Context: event_mutex held.
  * Return: 0 or -errno; what is wrong with the place is in error_log then.
  */
@@ -61,8 +63,13 @@ int trace_uprobe_install(struct trace_uprobe *tu)
 	const char *why;
 
 	lockdep_assert_held(&event_mutex);
+	/* a local event that several share, one of whom has just left */
+	if (tu->uprobe)
+		return 0;
 	trace_uprobe_settle(tu);
 	tu->consumer.targeted = !trace_uprobe_wants_all(&tu->tp);
+	/* until somebody with privilege comes: trace_uprobe_perf.c */
+	tu->consumer.by_visit = tu->consumer.targeted;
 	uprobe = uprobe_register_why(trace_uprobe_inode(tu), tu->offset,
 				     tu->ref_ctr_offset, &tu->consumer, &why);
 	if (IS_ERR(uprobe)) {
@@ -79,7 +86,7 @@ int trace_uprobe_install(struct trace_uprobe *tu)
  * @tu: a probe, installed or not
  *
  * Handlers may still run: see trace_uprobe_settle(). A local event is freed when
- * they are done (destroy_local_trace_uprobe()), and nobody asks for its counts.
+ * they are done (destroy_local_trace_uprobe()); calls that are open then are nobody's.
  *
  * Context: event_mutex held.
  */
@@ -101,19 +108,10 @@ void trace_uprobe_uninstall(struct trace_uprobe *tu)
 static void count_open_calls(struct trace_uprobe *tu)
 {
 	struct trace_uprobe_counts sum;
-	unsigned long open;
-	int i;
 
-	if (tu->kind != TRACE_UPROBE_RETURN)
-		return;
 	trace_uprobe_sum_counts(tu, &sum);
-	open = sum.entries + sum.other[UPROBE_INHERITED] - sum.returns;
-	for (i = 0; i < UPROBE_NR_COUNTS; i++) {
-		if (i != UPROBE_INHERITED && i != UPROBE_MISSED_INSTALL &&
-		    i != UPROBE_MISSED_SHED)
-			open -= sum.other[i];
-	}
-	this_cpu_add(tu->counts->other[UPROBE_MISSED_UNREGISTERED], open);
+	this_cpu_add(tu->counts->other[UPROBE_MISSED_UNREGISTERED],
+		     trace_uprobe_unbalanced(tu, &sum));
 }
 
 /**
@@ -202,6 +200,7 @@ int trace_uprobe_ask_again(struct trace_probe *tp, bool add)
 
 	for_each_probe_of(tu, tp) {
 		tu->consumer.targeted = !trace_uprobe_wants_all(tp);
+		tu->consumer.by_visit &= !add;
 		err = uprobe_apply(tu->uprobe, &tu->consumer, add);
 		if (err && add)
 			return err;
@@ -287,14 +286,20 @@ static int start_perf(struct trace_probe *tp, void *unused)
 		return 0;
 	forget_perf(tp);
 	/* perf frees its lists, and a hit of the first probe may be reading them */
-	synchronize_rcu();
+	if (!list_is_singular(trace_probe_probe_list(tp)))
+		synchronize_rcu();
 	return ret;
 }
 
 static int stop_perf(struct trace_probe *tp, void *unused)
 {
+	struct trace_uprobe *tu = trace_uprobe_of(tp);
+
 	forget_perf(tp);
-	narrow(tp);
+	if (!trace_uprobe_share_goes_on(tu))
+		narrow(tp);
+	else if (!tu->consumer.by_visit)
+		trace_uprobe_ask_again(tp, false);
 	return 0;
 }
 

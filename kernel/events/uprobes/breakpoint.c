@@ -18,6 +18,7 @@
  */
 
 #include <linux/highmem.h>
+#include <linux/memcontrol.h>
 #include <linux/pagemap.h>
 #include <linux/pagewalk.h>
 #include <linux/sched/signal.h>
@@ -127,7 +128,56 @@ int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
 	return done;
 }
 
-/* The process's own copy of the page, made if there is none. */
+/* How long is one that is at its limit left alone? */
+#define NO_ROOM_FOR	(HZ / 10)
+
+/*
+ * Is there memory for one page more of the process? To make it get_user_pages() would have a
+ * process of its memory cgroup killed, if that is at its limit: mem_cgroup_oom().
+ */
+static bool has_room(struct mm_struct *mm)
+{
+	struct uprobe_space *space = mm->uprobes_state.space;
+	struct folio *folio;
+	bool has;
+
+	if (space && space->no_room &&
+	    time_before(jiffies, space->no_room + NO_ROOM_FOR))
+		return false;
+	folio = folio_alloc(GFP_HIGHUSER_MOVABLE | UPROBE_MAY_FAIL, 0);
+	has = folio &&
+	      !mem_cgroup_charge(folio, mm, GFP_KERNEL | UPROBE_MAY_FAIL);
+	if (folio)
+		folio_put(folio);
+	if (space)
+		space->no_room = has ? 0 : jiffies | 1;
+	return has;
+}
+
+/**
+ * uprobe_page_make - get the process's own copy of a page, made if there is none
+ * @mm: the address space
+ * @vaddr: an address in the page
+ * @flags: as for uprobe_page_get()
+ *
+ * Context: mmap_lock of @mm is held for writing. May sleep.
+ * Return: as uprobe_page_get(); -ENOMEM also if its memory cgroup is at its limit.
+ */
+struct page *uprobe_page_make(struct mm_struct *mm, unsigned long vaddr,
+			      unsigned int flags)
+{
+	struct page *page;
+
+	mmap_assert_write_locked(mm);
+	flags |= FOLL_WRITE;
+	page = get_page_now(mm, vaddr, flags | FOLL_NOFAULT);
+	if (page != ERR_PTR(-EFAULT))
+		return page;
+	return has_room(mm) ? uprobe_page_get(mm, vaddr, flags) :
+			      ERR_PTR(-ENOMEM);
+}
+
+/* The process's own copy of the page. */
 #define OWN_PAGE	(FOLL_FORCE | FOLL_WRITE | FOLL_SPLIT_PMD)
 
 /* Return: false if something else than @from stands there. */
@@ -161,7 +211,7 @@ static bool replace_byte(struct page *page, unsigned long vaddr, u8 from, u8 to)
 int uprobe_text_set_breakpoint(struct mm_struct *mm, unsigned long vaddr,
 			       u8 old)
 {
-	struct page *page = uprobe_page_get(mm, vaddr, OWN_PAGE);
+	struct page *page = uprobe_page_make(mm, vaddr, OWN_PAGE);
 	int err = 0;
 
 	if (IS_ERR(page))

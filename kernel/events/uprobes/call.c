@@ -80,6 +80,12 @@ static __always_inline void push_call(struct uprobe_thread *ut,
 	ut->nr_calls++;
 }
 
+static void free_call(struct open_call *call)
+{
+	uprobe_user_uncharge(call->payer, UPROBE_QUOTA_CALLS, 1);
+	kfree(call);
+}
+
 /* ---- calls that are over ------------------------------------------------ */
 
 /*
@@ -109,7 +115,7 @@ static void drop_call(struct uprobe_thread *ut, struct open_call **link)
 		keep_on(ut);
 	if (call->is_foreign) {
 		ut->pouches -= call->room;
-		kfree(call);
+		free_call(call);
 		return;
 	}
 	call->next = ut->pool;
@@ -270,7 +276,7 @@ static bool make_room(struct uprobe_thread *ut, unsigned int room)
 		}
 		*link = call->next;
 		ut->pouches -= call->room;
-		kfree(call);
+		free_call(call);
 	}
 	return !room || !ut->pouches || ut->pouches + room <= limit;
 }
@@ -280,10 +286,11 @@ static bool make_room(struct uprobe_thread *ut, unsigned int room)
  * that is too small makes way for another; unless the thread has too much open: then
  * only those who keep nothing get the call.
  */
-static int fill_pool(struct uprobe_thread *ut, const struct uprobe *uprobe,
+static int fill_pool(struct uprobe_thread *ut, struct uprobe *uprobe,
 		     struct uprobe_opening *opening, bool may_wait)
 {
 	unsigned int room = READ_ONCE(uprobe->pouch_size);
+	struct uprobe_user *payer;
 	struct open_call *call;
 
 	if (ut->pool && ut->pool->room >= room)
@@ -296,16 +303,22 @@ static int fill_pool(struct uprobe_thread *ut, const struct uprobe *uprobe,
 			return 0;
 		room = 0;
 	}
-	call = kzalloc(struct_size(call, pouches, room / sizeof(u64)),
-		       GFP_KERNEL_ACCOUNT);
-	if (!call)
+	if (uprobe_charge(uprobe, current->mm, true, UPROBE_QUOTA_CALLS,
+			  &payer))
 		return -ENOMEM;
+	call = kzalloc(struct_size(call, pouches, room / sizeof(u64)),
+		       GFP_KERNEL_ACCOUNT | UPROBE_MAY_FAIL);
+	if (!call) {
+		uprobe_user_uncharge(payer, UPROBE_QUOTA_CALLS, 1);
+		return -ENOMEM;
+	}
+	call->payer = payer;
 	call->room = room;
 	ut->pouches += room;
 	if (ut->pool) {
 		ut->pouches -= ut->pool->room;
 		call->next = ut->pool->next;
-		kfree(ut->pool);
+		free_call(ut->pool);
 	}
 	ut->pool = call;
 	return 0;
@@ -740,6 +753,19 @@ static u64 inherit(const struct open_call *call, struct task_struct *child)
 	return inheritors;
 }
 
+/* The child is counted to the same user. */
+static struct open_call *copy_call(const struct open_call *from)
+{
+	struct open_call *copy;
+
+	if (!uprobe_user_charge(from->payer, UPROBE_QUOTA_CALLS, 1))
+		return NULL;
+	copy = kmemdup(from, sizeof(*from) + from->room, GFP_KERNEL_ACCOUNT);
+	if (!copy)
+		uprobe_user_uncharge(from->payer, UPROBE_QUOTA_CALLS, 1);
+	return copy;
+}
+
 /**
  * uprobe_calls_inherit - fork: the child will return from the calls, too
  * @ut: of the child; NULL if there was no memory for it
@@ -765,8 +791,7 @@ void uprobe_calls_inherit(struct uprobe_thread *ut,
 		call.takers = inherit(from, child);
 		if (!call.takers)
 			continue;
-		copy = ut ? kmemdup(from, sizeof(*from) + from->room,
-				    GFP_KERNEL_ACCOUNT) : NULL;
+		copy = ut ? copy_call(from) : NULL;
 		if (!copy) {
 			count_call(&call, UPROBE_MISSED_MEMORY);
 			continue;
@@ -797,6 +822,6 @@ void uprobe_calls_free(struct uprobe_thread *ut, enum uprobe_event_count why)
 		abandon_call(ut, &ut->calls, why);
 	while ((call = ut->pool)) {
 		ut->pool = call->next;
-		kfree(call);
+		free_call(call);
 	}
 }

@@ -473,7 +473,8 @@ static int deliver(struct arrival *a)
 	err = gather_entry(a);
 	if (err)
 		return err;
-	if (!may_wait && a->asked && !a->kept && uprobe_site_may_ask(a->site))
+	/* nor may anybody be left to be asked */
+	if (!may_wait && a->entry && !a->kept && uprobe_site_may_ask(a->site))
 		return -EAGAIN;
 	commit_all(a);
 	return 0;
@@ -739,7 +740,7 @@ void uprobe_deliver_patiently(struct uprobe_thread *ut,
 	if (a.opened && a.opening.divert)
 		uprobe_calls_divert(ut, site->space, regs, &a.opening);
 	if (uprobe) {
-		if (a.asked && !a.kept)
+		if (!a.kept)
 			ask_again(&a, uprobe);
 		uprobe_put(uprobe);
 	}

@@ -32,6 +32,7 @@
  *	debugger.c	a debugger reads and writes where sites are
  *	task.c		what a thread carries along; work before user mode
  *	limits.c	how much one program may take
+ *	users.c		and all of one user together
  *
  * Lock order, outermost first:
  *
@@ -68,6 +69,12 @@
 #include <linux/spinlock.h>
 #include <linux/uprobes.h>
 #include <linux/xarray.h>
+
+/*
+ * For what is counted as missed if there is no memory for it: at the limit of a memory cgroup that is
+ * better than to have a process of it killed. Not where fork() would fail.
+ */
+#define UPROBE_MAY_FAIL		(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /**
  * struct uprobe - one place in one file that has consumers
@@ -186,6 +193,9 @@ struct uprobe_left {
  *	uprobe_sync() does without; else 0. mmap_lock.
  * @restorer: the task that gives a page of text back, under mmap_lock; or NULL
  * @is_synced: uprobe_sync() is at work. mmap_lock.
+ * @no_room: when its memory cgroup was last found at its limit, in jiffies; or 0. mmap_lock.
+ * @rechecked: the last walk that looked at sites here, and at how many
+ *	(uprobe_recheck_everywhere())
  * @rcu: frees it
  */
 struct uprobe_space {
@@ -225,6 +235,8 @@ struct uprobe_space {
 	unsigned long		unreadable;
 	struct task_struct	*restorer;
 	bool			is_synced;
+	unsigned long		no_room;
+	atomic64_t		rechecked;
 	struct rcu_head		rcu;
 };
 
@@ -271,6 +283,7 @@ enum uprobe_text {
  *	writing, or for reading and uprobe_space::tree_lock.
  * @text: and what that makes of the instruction. Written like @byte.
  * @ask_at: when filters may be asked again because nobody wanted a hit, in jiffies
+ * @payer: to whom it is counted; or NULL
  * @rcu: frees it
  */
 struct uprobe_site {
@@ -293,6 +306,7 @@ struct uprobe_site {
 	u8			byte;
 	enum uprobe_text	text;
 	unsigned long		ask_at;
+	struct uprobe_user	*payer;
 	struct rcu_head		rcu;
 };
 
@@ -436,6 +450,7 @@ struct uprobe_unread {
  * @depth_of: uprobe_call::id of the call whose depth is known
  * @depth_at: uprobe_thread::unlinked when it was found out
  * @depth: how many calls of its uprobe were open then, with this one
+ * @payer: to whom it is counted; or NULL
  * @pouches: of all consumers that have one (uprobe_pouch_filled())
  *
  * Owned by one thread. In the pool, @site and @uprobe with what belongs to them
@@ -460,6 +475,7 @@ struct open_call {
 	u64			depth_of;
 	unsigned int		depth_at;
 	unsigned int		depth;
+	struct uprobe_user	*payer;
 	u64			pouches[];
 };
 
@@ -666,7 +682,6 @@ int uprobe_registry_join_scope(struct uprobe *uprobe,
 void uprobe_registry_leave_scope(struct uprobe *uprobe,
 				 const struct uprobe_scope *scope);
 void uprobe_registry_unsettle(void);
-void uprobe_put(struct uprobe *uprobe);
 
 /*
  * Whose call is it? NULL if its last consumer has left. In a section of RCU or
@@ -711,6 +726,9 @@ void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
 		       enum uprobe_event_count what);
 u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
 		      struct task_struct *child);
+bool uprobe_is_free(struct uprobe *uprobe, struct mm_struct *mm);
+int uprobe_charge(struct uprobe *uprobe, struct mm_struct *mm, bool returns,
+		  enum uprobe_quota what, struct uprobe_user **payer);
 
 /*
  * How many consumers there have been; to be read before the consumers of a hit
@@ -815,6 +833,8 @@ struct uprobe_site *uprobe_site_first(struct uprobe_space *space,
 				      unsigned long from);
 
 /* breakpoint.c */
+struct page *uprobe_page_make(struct mm_struct *mm, unsigned long vaddr,
+			      unsigned int flags);
 struct page *uprobe_page_get(struct mm_struct *mm, unsigned long vaddr,
 			     unsigned int flags);
 struct page *uprobe_page_get_back(struct mm_struct *mm, unsigned long vaddr,
@@ -840,7 +860,8 @@ bool uprobe_wait_for_page(unsigned long absent);
 
 /* semaphore.c */
 void uprobe_semaphores_recheck(struct mm_struct *mm);
-void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm);
+void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm,
+			      bool placed);
 bool uprobe_semaphores_waiting(struct uprobe_space *space);
 void uprobe_semaphores_retry(struct uprobe_space *space, bool again);
 int uprobe_semaphores_clone(struct uprobe_space *to,
@@ -959,6 +980,13 @@ void uprobe_resume(struct uprobe_thread *ut, struct pt_regs *regs);
 void uprobe_trap(struct uprobe_thread *ut, unsigned long vaddr,
 		 struct pt_regs *regs);
 bool uprobe_back_from_trap(struct uprobe_thread *ut, struct pt_regs *regs);
+
+/* users.c */
+void uprobe_user_force(struct uprobe_user *user, enum uprobe_quota what, long n);
+bool uprobe_user_is_same(const struct uprobe_user *a,
+			 const struct uprobe_user *b);
+bool uprobe_user_has_too_many(const struct uprobe_user *user,
+			      enum uprobe_quota what);
 
 /* limits.c */
 /* So many bytes of pouches for each of uprobe_max_depth calls, as a mean. */

@@ -446,6 +446,24 @@ static void renew_site(struct uprobe_site *site)
 		give_up(site, err);
 }
 
+/*
+ * fork, which mustn't fail for that, may have made more than the payer may have. Others
+ * may want the same.
+ */
+static bool is_too_much(struct uprobe_site *site)
+{
+	struct uprobe_user *payer = site->payer;
+
+	if (!uprobe_user_has_too_many(payer, UPROBE_QUOTA_SITES) &&
+	    !uprobe_user_has_too_many(payer, UPROBE_QUOTA_SLOT_PAGES))
+		return false;
+	if (!site->uprobe || !uprobe_is_free(site->uprobe, site->space->mm))
+		return true;
+	site->payer = NULL;
+	uprobe_user_uncharge(payer, UPROBE_QUOTA_SITES, 1);
+	return false;
+}
+
 static void check_site(struct uprobe_site *site)
 {
 	struct mm_struct *mm = site->space->mm;
@@ -457,6 +475,12 @@ static void check_site(struct uprobe_site *site)
 		return;
 	}
 	uprobe_site_link(site);
+	if (site->space->inherited && is_too_much(site)) {
+		if (site->uprobe)
+			uprobe_count(site->uprobe, mm, UPROBE_MISSED_INSTALL);
+		uprobe_site_remove(site);
+		return;
+	}
 	if (site->uprobe)
 		uprobe_recheck_site(site->uprobe, site);
 	if (site->uprobe || site->is_return)

@@ -105,17 +105,17 @@ static void take_pouch_away(struct uprobe *uprobe)
  * read its epoch sees the new size.
  */
 static int place_pouch(struct uprobe *uprobe, struct uprobe_consumer *uc,
-		       const char **why)
+		       unsigned int room, const char **why)
 {
 	lockdep_assert_held(&uprobe->lock);
 	if (!uc->pouch_size)
 		return 0;
 	*why = "Too many events keep something of the entry here";
 	/* there are no bits to say who has filled it */
-	if (uc->bit == UPROBE_SHARED_BIT || uc->pouch_size > UPROBE_MAX_POUCHES)
+	if (uc->bit == UPROBE_SHARED_BIT || uc->pouch_size > room)
 		return -ENOSPC;
 	find_place_for_pouch(uprobe, uc);
-	if (pouch_end(uc) > UPROBE_MAX_POUCHES)
+	if (pouch_end(uc) > room)
 		return -ENOSPC;
 	*why = NULL;
 	if (pouch_end(uc) > uprobe->pouch_size) {
@@ -123,6 +123,79 @@ static int place_pouch(struct uprobe *uprobe, struct uprobe_consumer *uc,
 		uprobe_registry_unsettle();
 	}
 	return 0;
+}
+
+/*
+ * What users may have of a place. Whoever hits it passes all of its consumers, so each user,
+ * with all that is below him, may have a few of them; fewer with a bit of their own, and with
+ * a pouch, so that some are left for others. Half of the bits, and most of the room for pouches,
+ * which all calls have, are only for those to whom nothing is counted. These may take the
+ * rest as well.
+ */
+#define USER_CONSUMERS		16
+#define USER_BITS		8
+#define USER_POUCHES		(UPROBE_MAX_POUCHES / 8)
+#define USERS_BITS		GENMASK_ULL(31, 0)
+#define USERS_POUCHES		(UPROBE_MAX_POUCHES / 4)
+
+/* What one user has of a place. */
+struct share {
+	unsigned int consumers;
+	unsigned int bits;
+	unsigned int pouches;
+};
+
+static struct share share_of(const struct uprobe *uprobe,
+			     const struct uprobe_user *payer)
+{
+	struct share share = {};
+	struct uprobe_consumer *uc;
+
+	lockdep_assert_held(&uprobe->lock);
+	list_for_each_entry(uc, &uprobe->consumers, cons_node) {
+		if (!uc->payer || !uprobe_user_is_same(uc->payer, payer))
+			continue;
+		share.consumers++;
+		share.bits += uc->bit != UPROBE_SHARED_BIT;
+		share.pouches += ALIGN(uc->pouch_size, sizeof(u64));
+	}
+	return share;
+}
+
+static u8 find_users_bit(const struct uprobe *uprobe, const struct share *share)
+{
+	u64 left = USERS_BITS & ~uprobe->bits;
+
+	return left && share->bits < USER_BITS ? __ffs64(left) :
+						 UPROBE_SHARED_BIT;
+}
+
+/* From the other end. */
+static u8 find_bit(const struct uprobe *uprobe)
+{
+	u64 left = ~uprobe->bits & ~BIT_ULL(UPROBE_SHARED_BIT);
+
+	return left ? fls64(left) - 1 : UPROBE_SHARED_BIT;
+}
+
+static int choose_place(struct uprobe *uprobe, struct uprobe_consumer *uc,
+			const char **why)
+{
+	struct share share;
+
+	if (!uc->payer) {
+		uc->bit = find_bit(uprobe);
+		return place_pouch(uprobe, uc, UPROBE_MAX_POUCHES, why);
+	}
+	share = share_of(uprobe, uc->payer);
+	*why = "You have too many events here";
+	if (share.consumers >= USER_CONSUMERS ||
+	    (uc->pouch_size && share.bits >= USER_BITS) ||
+	    share.pouches + uc->pouch_size > USER_POUCHES)
+		return -EDQUOT;
+	*why = NULL;
+	uc->bit = find_users_bit(uprobe, &share);
+	return place_pouch(uprobe, uc, USERS_POUCHES, why);
 }
 
 /*
@@ -135,14 +208,17 @@ static int add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc,
 {
 	int err;
 
-	uc->bit = min(ffz(uprobe->bits), UPROBE_SHARED_BIT);
-	err = place_pouch(uprobe, uc, why);
+	err = choose_place(uprobe, uc, why);
 	if (err)
 		return err;
 	uprobe->bits |= BIT_ULL(uc->bit) & ~BIT_ULL(UPROBE_SHARED_BIT);
 	spin_lock(&epoch_lock);
 	uc->since = uprobe_last_epoch + 1;
-	list_add_rcu(&uc->cons_node, &uprobe->consumers);
+	/* who has a right to all is asked first */
+	if (uc->payer)
+		list_add_tail_rcu(&uc->cons_node, &uprobe->consumers);
+	else
+		list_add_rcu(&uc->cons_node, &uprobe->consumers);
 	sum_up(uprobe);
 	/* pairs with uprobe_epoch() */
 	smp_store_release(&uprobe_last_epoch, uc->since);
@@ -273,6 +349,84 @@ bool uprobe_wants_returns(struct uprobe *uprobe, struct mm_struct *mm)
 	return any_wants(uprobe, mm, RETURNERS);
 }
 
+/* Does somebody want it to whom nothing is counted? In an RCU tasks trace section. */
+static bool is_free(struct uprobe *uprobe, struct mm_struct *mm,
+		    enum consumers which)
+{
+	struct uprobe_consumer *uc;
+	bool others = false;
+
+	for_each_consumer(uc, uprobe) {
+		if (which == RETURNERS && !uprobe_consumer_is_returner(uc))
+			continue;
+		if (uc->payer)
+			others = true;
+		else if (uprobe_consumer_wants(uc, mm))
+			return true;
+	}
+	/* who has left since may have wanted it */
+	return !others;
+}
+
+/**
+ * uprobe_is_free - does somebody want hits of an address space to whom nothing is counted?
+ * @uprobe: whose consumers to ask
+ * @mm: the address space
+ *
+ * Context: task context.
+ * Return: true if so, or if nobody is there to whom it could be counted.
+ */
+bool uprobe_is_free(struct uprobe *uprobe, struct mm_struct *mm)
+{
+	bool free;
+
+	rcu_read_lock_trace();
+	free = is_free(uprobe, mm, ALL);
+	rcu_read_unlock_trace();
+	return free;
+}
+
+/**
+ * uprobe_charge - find somebody to whom something is counted
+ * @uprobe: whose consumers want it
+ * @mm: where
+ * @returns: it is for those of them that want returns
+ * @what: what it is
+ * @payer: set to who has it counted, and has to be told when it goes
+ *	(uprobe_user_uncharge()); or to NULL: nobody, if one of them needn't
+ *
+ * Context: task context, may sleep.
+ * Return: 0, also if none of them wants it any more; or -EDQUOT if each of those that do has
+ * as much as he may.
+ */
+int uprobe_charge(struct uprobe *uprobe, struct mm_struct *mm, bool returns,
+		  enum uprobe_quota what, struct uprobe_user **payer)
+{
+	enum consumers which = returns ? RETURNERS : ALL;
+	struct uprobe_consumer *uc;
+	int err = 0;
+
+	*payer = NULL;
+	rcu_read_lock_trace();
+	if (is_free(uprobe, mm, which)) {
+		rcu_read_unlock_trace();
+		return 0;
+	}
+	for_each_consumer(uc, uprobe) {
+		if ((which == RETURNERS && !uprobe_consumer_is_returner(uc)) ||
+		    !uc->payer || !uprobe_consumer_wants(uc, mm))
+			continue;
+		err = -EDQUOT;
+		if (!uprobe_user_charge(uc->payer, what, 1))
+			continue;
+		*payer = uc->payer;
+		err = 0;
+		break;
+	}
+	rcu_read_unlock_trace();
+	return err;
+}
+
 /**
  * uprobe_count - tell the consumers what became of a place
  * @uprobe: whose consumers to tell
@@ -360,6 +514,9 @@ static int check_place(struct inode *inode, loff_t offset,
 	*why = "The place is past the end of the file";
 	if (offset < 0 || offset >= i_size_read(inode))
 		return -EINVAL;
+	*why = "The reference counter is past the end of the file";
+	if (ref_ctr_offset >= i_size_read(inode))
+		return -EINVAL;
 	*why = "The reference counter's offset has to be even";
 	if (ref_ctr_offset < 0 ||
 	    !IS_ALIGNED(ref_ctr_offset, sizeof(short)))
@@ -441,15 +598,16 @@ static void withdraw(struct uprobe *uprobe, struct uprobe_consumer *uc)
  * @why: set to a constant text that tells the user why the place can't be
  *	probed, or to NULL
  *
- * The processes that map the file now get their sites before this returns; the
- * others when they map it. A process in which the place can't be probed is
+ * The processes that map the file now get their sites before this returns, unless the
+ * consumer is targeted, which says of each when it wants it (uprobe_apply_to_task(),
+ * uprobe_apply()); the others when they map it. A process in which the place can't be probed is
  * counted (UPROBE_MISSED_INSTALL) and is no error.
  *
  * Context: task context, may sleep; event_mutex may be held.
  * Return: a handle, or an ERR_PTR: -EINVAL for arguments, -EIO for a file
  * that can't be read through the page cache, -EOPNOTSUPP and -EILSEQ for an
  * instruction that can't be probed, -ENOSPC if the consumers of the place want too
- * large pouches, -ENOMEM, -EINTR.
+ * large pouches, -EDQUOT if the payer has too many there, -ENOMEM, -EINTR.
  */
 struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 				   loff_t ref_ctr_offset,
@@ -486,7 +644,8 @@ struct uprobe *uprobe_register_why(struct inode *inode, loff_t offset,
 		goto leave;
 	}
 	count_general(uprobe, uc, is_general(uc));
-	err = uprobe_install(uprobe, uc, NULL);
+	/* about those that a targeted one wants it asks itself */
+	err = uc->targeted ? 0 : uprobe_install(uprobe, uc, NULL);
 	mutex_unlock(&uprobe->lock);
 	if (err) {
 		uprobe_unregister_nosync(uprobe, uc);
@@ -579,7 +738,8 @@ int uprobe_apply_to_task(struct uprobe *uprobe, struct uprobe_consumer *uc,
  * @uc: the consumer
  *
  * Open calls don't delay it: nobody asks for their returns any more. Handlers
- * of @uc may still run; see uprobe_unregister_sync().
+ * of @uc may still run; see uprobe_unregister_sync(). The sites go, unless @uc has
+ * asked for them by uprobe_visit().
  *
  * Context: task context, may sleep; event_mutex may be held.
  */
@@ -587,7 +747,8 @@ void uprobe_unregister_nosync(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
 	mutex_lock(&uprobe->lock);
 	remove_consumer(uprobe, uc);
-	uprobe_recheck_everywhere(uprobe);
+	if (!uc->by_visit)
+		uprobe_recheck_everywhere(uprobe);
 	count_general(uprobe, uc, false);
 	mutex_unlock(&uprobe->lock);
 	withdraw(uprobe, uc);
@@ -595,6 +756,18 @@ void uprobe_unregister_nosync(struct uprobe *uprobe, struct uprobe_consumer *uc)
 	uprobe_put(uprobe);
 }
 EXPORT_SYMBOL_GPL(uprobe_unregister_nosync);
+
+/**
+ * uprobe_hold - keep a uprobe, for uprobe_visit()
+ * @uprobe: what uprobe_register() returned; its consumer is still registered
+ *
+ * Return: @uprobe, to be given back with uprobe_put().
+ */
+struct uprobe *uprobe_hold(struct uprobe *uprobe)
+{
+	refcount_inc(&uprobe->ref);
+	return uprobe;
+}
 
 /**
  * uprobe_unregister_sync - wait until no handler of a gone consumer runs

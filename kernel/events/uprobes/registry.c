@@ -307,7 +307,7 @@ static struct folio *get_cached_folio(struct address_space *mapping,
 			return folio;
 		folio_put(folio);
 	}
-	return shmem_mapping(mapping) ? shmem_read_folio(mapping, index) : NULL;
+	return NULL;
 }
 
 /*
@@ -331,8 +331,8 @@ static ssize_t read_file(struct inode *inode, loff_t pos, u8 *buf, size_t len)
 		struct folio *folio = get_cached_folio(inode->i_mapping,
 						       pos >> PAGE_SHIFT);
 
-		if (IS_ERR_OR_NULL(folio))
-			return done || !folio ? done : PTR_ERR(folio);
+		if (!folio)
+			break;
 		memcpy_from_folio((char *)buf + done, folio,
 				  offset_in_folio(folio, pos), n);
 		folio_put(folio);
@@ -351,6 +351,9 @@ static void fetch(struct inode *inode, loff_t pos)
 	if (pos >= i_size_read(inode))
 		return;
 	folio = get_cached_folio(mapping, pos >> PAGE_SHIFT);
+	/* a hole, or swapped out: it may have to be charged to somebody's memory cgroup */
+	if (!folio && shmem_mapping(mapping))
+		folio = shmem_read_folio(mapping, pos >> PAGE_SHIFT);
 	file = folio ? NULL : get_mapped_file(mapping);
 	if (file) {
 		folio = read_mapping_folio(mapping, pos >> PAGE_SHIFT, file);
@@ -373,7 +376,8 @@ static void fetch(struct inode *inode, loff_t pos)
  */
 void uprobe_fetch_place(struct inode *inode, loff_t offset)
 {
-	if (!inode->i_mapping->a_ops->read_folio || offset < 0)
+	if ((!inode->i_mapping->a_ops->read_folio &&
+	     !shmem_mapping(inode->i_mapping)) || offset < 0)
 		return;
 	fetch(inode, 0);
 	fetch(inode, offset);
@@ -400,7 +404,7 @@ static int read_bytes(struct uprobe *u)
 static int number(struct uprobe *u)
 {
 	u->serial = atomic64_inc_return(&last_serial);
-	return xa_alloc(&numbers, &u->id, u, xa_limit_32b, GFP_KERNEL_ACCOUNT);
+	return xa_alloc(&numbers, &u->id, u, xa_limit_32b, GFP_KERNEL);
 }
 
 /**
@@ -423,7 +427,7 @@ struct uprobe *uprobe_registry_find(u32 id, u64 serial)
 
 static struct uprobe *alloc_uprobe(struct inode *inode, loff_t offset)
 {
-	struct uprobe *u = kzalloc(sizeof(*u), GFP_KERNEL_ACCOUNT);
+	struct uprobe *u = kzalloc(sizeof(*u), GFP_KERNEL);
 
 	if (!u)
 		return NULL;
@@ -443,6 +447,9 @@ static struct uprobe *alloc_uprobe(struct inode *inode, loff_t offset)
  * @inode: the file, which the caller keeps
  * @offset: offset into it in bytes, less than its size
  *
+ * The memory isn't accounted: event_mutex may be held, and whoever charges memory may be made
+ * to wait. Users are limited in how many they make.
+ *
  * Context: may sleep.
  * Return: the uprobe with one user and one reference more, or an ERR_PTR.
  */
@@ -453,7 +460,7 @@ struct uprobe *uprobe_registry_get(struct inode *inode, loff_t offset)
 	int err;
 
 	u = alloc_uprobe(inode, offset);
-	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
+	file = kzalloc(sizeof(*file), GFP_KERNEL);
 	err = u && file ? read_bytes(u) : -ENOMEM;
 	if (!err)
 		err = number(u);

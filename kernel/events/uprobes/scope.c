@@ -5,7 +5,9 @@
  * Filters are asked when something is mapped, and when consumers come and go. Some
  * of them go by what a task is: its user, its cgroup. When that changes, the whole
  * address space is looked at once more, before the task goes on in user mode, and
- * of a process that moves any of its threads. Such a consumer is announced before it is
+ * of a process that moves any of its threads. The same goes for perf events that somebody has opened
+ * without privilege, who may have no more of a task that gets more than he has
+ * (kernel/trace/trace_uprobe_rights.c). Such a consumer is announced before it is
  * registered, and so the change and the registration don't miss each other:
  *
  *	task changes				consumer comes
@@ -61,23 +63,68 @@ static bool matters(void)
 	return atomic_read(&nr_scopes);
 }
 
+static bool is_of_user(void)
+{
+	return current->mm && !(current->flags & (PF_KTHREAD | PF_USER_WORKER));
+}
+
+/* May who has traced it do so no more, or do so again? */
+static void look_at_rights(void)
+{
+	struct mm_struct *mm = current->mm;
+
+	if (!trace_uprobe_rights_matter())
+		return;
+	/* who was wanted here may have ended, and its sites be left */
+	if (!uprobe_is_target(mm) && !READ_ONCE(mm->uprobes_state.space))
+		return;
+	trace_uprobe_count_shed();
+	uprobe_mark(mm, 0, ULONG_MAX);
+}
+
 /**
  * uprobe_credentials_changed - the current task has got others
  * @old: what it had
  *
- * Called by commit_creds(), also in execve(), where the real user stays.
+ * Called by commit_creds(), which has set whether it may be dumped before; also in
+ * execve(), before the program is mapped, where the real user stays. Other threads
+ * go on with what they have: the sites are taken from all of them before this one
+ * goes on in user mode.
  *
  * Context: task context; @old is still referenced.
  */
 void uprobe_credentials_changed(const struct cred *old)
 {
-	if (current->mm && !(current->flags & (PF_KTHREAD | PF_USER_WORKER)) &&
-	    !uid_eq(old->uid, current_uid()) && matters())
+	/* others may come to be where they were */
+	if (current->utask)
+		current->utask->labelled = NULL;
+	if (!is_of_user())
+		return;
+	if (!uid_eq(old->uid, current_uid()) && matters())
 		uprobe_mark(current->mm, 0, ULONG_MAX);
+	look_at_rights();
 }
 
-/* A leader may have ended before others. */
-static struct mm_struct *mm_of_process(struct task_struct *task)
+/**
+ * uprobe_dumpable_changed - the current process has said whether it may be dumped
+ *
+ * Called by prctl(), behind the change.
+ *
+ * Context: task context.
+ */
+void uprobe_dumpable_changed(void)
+{
+	if (is_of_user())
+		look_at_rights();
+}
+
+/**
+ * uprobe_mm_of_process - the address space of a task, or of the others of its process
+ * @task: one of its threads, which may have ended, and been reaped; the caller keeps it
+ *
+ * Return: with a user, to be given back with mmput_async(); or NULL if all have ended.
+ */
+struct mm_struct *uprobe_mm_of_process(struct task_struct *task)
 {
 	struct mm_struct *mm;
 	struct task_struct *t;
@@ -107,7 +154,7 @@ void uprobe_cgroup_changed(struct task_struct *task)
 
 	if ((task->flags & PF_KTHREAD) || !matters())
 		return;
-	mm = mm_of_process(task);
+	mm = uprobe_mm_of_process(task);
 	if (!mm)
 		return;
 	uprobe_mark_for_all(mm, 0, ULONG_MAX);
@@ -120,14 +167,19 @@ void uprobe_cgroup_changed(struct task_struct *task)
  * @t: hasn't run yet; its credentials and cgroup are those that it begins with
  * @flags: of clone()
  *
- * Sites are copied with the mappings. So only who is put elsewhere by clone3() is
- * looked at.
+ * Sites are copied with the mappings. So only who is put elsewhere by clone3(),
+ * begins with a user namespace of its own, or shares the memory as another process
+ * (struct trace_uprobe_look), is looked at.
  *
  * Context: in copy_process(), behind cgroup_post_fork().
  */
 void uprobe_scope_copied(struct task_struct *t, u64 flags)
 {
-	if (!(flags & CLONE_INTO_CGROUP) || !matters())
+	const u64 shares = flags & (CLONE_VM | CLONE_VFORK | CLONE_THREAD);
+	bool others_rights = (flags & CLONE_NEWUSER) || shares == CLONE_VM;
+
+	if (!((flags & CLONE_INTO_CGROUP) && matters()) &&
+	    !(others_rights && trace_uprobe_rights_matter()))
 		return;
 	if (t->mm != current->mm)
 		uprobe_mark_child(t->mm);

@@ -70,7 +70,7 @@ static unsigned long find_counter(const struct uprobe_semaphore *sem,
 /* The counter is aligned, so that it lies within one page. */
 static int add_to_counter(struct mm_struct *mm, unsigned long vaddr, int d)
 {
-	struct page *page = d > 0 ? uprobe_page_get(mm, vaddr, FOLL_WRITE) :
+	struct page *page = d > 0 ? uprobe_page_make(mm, vaddr, 0) :
 			    uprobe_page_get_back(mm, vaddr, FOLL_WRITE);
 	short *counter;
 	int err = 0;
@@ -189,16 +189,16 @@ static bool has_site(struct uprobe_space *space, const struct uprobe *uprobe)
 	return false;
 }
 
+/* All of a uprobe, if it has no site. */
 static void take_unwanted(struct uprobe_space *space, struct uprobe *uprobe,
-			  struct list_head *unwanted)
+			  bool has_site, struct list_head *unwanted)
 {
 	struct uprobe_semaphore *sem, *next;
 
 	list_for_each_entry_safe(sem, next, &space->semaphores, list) {
 		if (sem->uprobe != uprobe)
 			continue;
-		if (!is_wanted(uprobe, sem->uc, space->mm) ||
-		    !has_site(space, uprobe))
+		if (!has_site || !is_wanted(uprobe, sem->uc, space->mm))
 			list_move(&sem->list, unwanted);
 	}
 }
@@ -209,10 +209,36 @@ static void add_wanted(struct uprobe_space *space, struct uprobe *uprobe)
 
 	for_each_consumer(uc, uprobe) {
 		if (uc->ref_ctr_offset && !find(space, uprobe, uc) &&
-		    uprobe_consumer_wants(uc, space->mm) &&
-		    has_site(space, uprobe))
+		    uprobe_consumer_wants(uc, space->mm))
 			add(space, uprobe, uc);
 	}
+}
+
+static bool has_semaphores(struct uprobe_space *space,
+			   const struct uprobe *uprobe)
+{
+	struct uprobe_semaphore *sem;
+
+	list_for_each_entry(sem, &space->semaphores, list) {
+		if (sem->uprobe == uprobe)
+			return true;
+	}
+	return false;
+}
+
+static bool wants_semaphores(const struct uprobe *uprobe, struct mm_struct *mm)
+{
+	struct uprobe_consumer *uc;
+	bool wants = false;
+
+	rcu_read_lock_trace();
+	for_each_consumer(uc, uprobe) {
+		wants = uc->ref_ctr_offset && uprobe_consumer_wants(uc, mm);
+		if (wants)
+			break;
+	}
+	rcu_read_unlock_trace();
+	return wants;
 }
 
 static bool has_leavers(struct uprobe_space *space)
@@ -230,6 +256,7 @@ static bool has_leavers(struct uprobe_space *space)
  * uprobe_semaphores_update - consumers or sites of a uprobe have changed
  * @uprobe: the uprobe
  * @mm: with a space; counters in it go up or down
+ * @placed: it is known to have a site there
  *
  * The section of RCU is for the consumers; a page may have to come from a disk,
  * and the whole system would wait for the section. What can't be taken back,
@@ -238,16 +265,24 @@ static bool has_leavers(struct uprobe_space *space)
  *
  * Context: mmap_lock held for writing. May sleep.
  */
-void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm)
+void uprobe_semaphores_update(struct uprobe *uprobe, struct mm_struct *mm,
+			      bool placed)
 {
 	struct uprobe_space *space = mm->uprobes_state.space;
 	struct uprobe_semaphore *sem, *next;
 	LIST_HEAD(unwanted);
+	bool wanted;
 
 	mmap_assert_write_locked(mm);
+	wanted = wants_semaphores(uprobe, mm);
+	if (!wanted && !has_semaphores(space, uprobe))
+		return;
+	/* only now: sites may be many */
+	placed = placed || (wanted && has_site(space, uprobe));
 	rcu_read_lock_trace();
-	take_unwanted(space, uprobe, &unwanted);
-	add_wanted(space, uprobe);
+	take_unwanted(space, uprobe, placed, &unwanted);
+	if (placed)
+		add_wanted(space, uprobe);
 	rcu_read_unlock_trace();
 
 	list_for_each_entry_safe(sem, next, &unwanted, list)
@@ -273,13 +308,13 @@ void uprobe_semaphores_recheck(struct mm_struct *mm)
 	LIST_HEAD(unwanted);
 
 	mmap_assert_write_locked(mm);
-	/* a uprobe that has one here has a site here */
-	rcu_read_lock_trace();
 	list_for_each_entry_safe(sem, next, &space->semaphores, list) {
+		/* a uprobe that has one here has a site here */
+		rcu_read_lock_trace();
 		if (sem->uprobe && !is_wanted(sem->uprobe, sem->uc, mm))
 			list_move(&sem->list, &unwanted);
+		rcu_read_unlock_trace();
 	}
-	rcu_read_unlock_trace();
 	list_for_each_entry_safe(sem, next, &unwanted, list)
 		release(sem, mm);
 	if (has_leavers(space))

@@ -30,6 +30,7 @@ void uprobe_site_put(struct uprobe_site *site)
 	if (!refcount_dec_and_test(&site->ref))
 		return;
 	uprobe_slot_retire(site);
+	uprobe_user_uncharge(site->payer, UPROBE_QUOTA_SITES, 1);
 	kfree_rcu(site, rcu);
 }
 
@@ -198,7 +199,7 @@ static void detach(struct uprobe_site *site)
 	WRITE_ONCE(site->uprobe, NULL);
 	/* not when the space is on its way out */
 	if (site->space->mm->uprobes_state.space == site->space)
-		uprobe_semaphores_update(uprobe, site->space->mm);
+		uprobe_semaphores_update(uprobe, site->space->mm, false);
 	uprobe_put(uprobe);
 }
 
@@ -341,9 +342,10 @@ int uprobe_site_verify(struct uprobe_site *site)
 }
 
 static struct uprobe_site *alloc_site(struct uprobe_space *space,
-				      unsigned long vaddr)
+				      unsigned long vaddr, gfp_t may_fail)
 {
-	struct uprobe_site *site = kzalloc(sizeof(*site), GFP_KERNEL_ACCOUNT);
+	struct uprobe_site *site = kzalloc(sizeof(*site),
+					   GFP_KERNEL_ACCOUNT | may_fail);
 
 	if (!site)
 		return NULL;
@@ -428,22 +430,26 @@ static int put_in_place(struct uprobe_site *site, bool is_entry)
 
 /*
  * The caller gives the site its role. @uprobe: whose place it is, NULL for a
- * return site. Text that was changed in this process isn't what the probe was
+ * return site. @payer: the site has been charged to him. Text that was changed in this process isn't what the probe was
  * meant for. @absent: set to an address in the page that is missing, if the
  * answer is -EAGAIN.
  */
 static struct uprobe_site *make_site(struct vm_area_struct *vma,
 				     unsigned long vaddr,
 				     const struct uprobe *uprobe,
+				     struct uprobe_user *payer,
 				     unsigned long *absent)
 {
 	struct uprobe_space *space = uprobe_space_make(vma->vm_mm);
 	struct uprobe_site *site;
 	int err;
 
-	site = space ? alloc_site(space, vaddr) : NULL;
-	if (!site)
+	site = space ? alloc_site(space, vaddr, UPROBE_MAY_FAIL) : NULL;
+	if (!site) {
+		uprobe_user_uncharge(payer, UPROBE_QUOTA_SITES, 1);
 		return ERR_PTR(-ENOMEM);
+	}
+	site->payer = payer;
 	site->inode = file_inode(vma->vm_file);
 	site->offset = uprobe_offset_of(vma, vaddr);
 	err = prepare(site, vma, uprobe, absent);
@@ -486,12 +492,13 @@ static struct uprobe_site *find_current(struct vm_area_struct *vma,
  *
  * Return: 0 (also if it was there), -EAGAIN if uprobe_sync() will come back to
  * it, -EIO if it has in vain, -EACCES if the mapping may not carry breakpoints, -EOPNOTSUPP or -EILSEQ if the instruction can't be probed in this process,
- * -ENOMEM and the like.
+ * -EDQUOT if nobody may have more of them, -ENOMEM and the like.
  */
 int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 			unsigned long vaddr)
 {
 	struct uprobe_site *site = find_current(vma, vaddr);
+	struct uprobe_user *payer;
 	unsigned long absent;
 
 	mmap_assert_write_locked(vma->vm_mm);
@@ -500,8 +507,12 @@ int uprobe_site_install(struct uprobe *uprobe, struct vm_area_struct *vma,
 	/* uprobe_sync() looks what has become of the text, and comes back */
 	if (!IS_ERR_OR_NULL(site) && site->text == TEXT_CHANGED)
 		return uprobe_put_off(site->space, vaddr, vaddr);
-	if (!site)
-		site = make_site(vma, vaddr, uprobe, &absent);
+	if (!site) {
+		if (uprobe_charge(uprobe, vma->vm_mm, false,
+				  UPROBE_QUOTA_SITES, &payer))
+			return -EDQUOT;
+		site = make_site(vma, vaddr, uprobe, payer, &absent);
+	}
 	if (site == ERR_PTR(-EAGAIN))
 		return uprobe_put_off(vma->vm_mm->uprobes_state.space, vaddr,
 				      absent);
@@ -532,6 +543,7 @@ static int make_return(struct uprobe_site *entry, unsigned long vaddr,
 		       unsigned long *absent)
 {
 	struct vm_area_struct *vma = vma_lookup(entry->space->mm, vaddr);
+	struct uprobe_user *payer = NULL;
 	struct uprobe_site *site;
 
 	if (entry->uprobe)
@@ -541,8 +553,13 @@ static int make_return(struct uprobe_site *entry, unsigned long vaddr,
 	if (!vma || !uprobe_vma_is_text(vma))
 		return -ENXIO;
 	site = find_current(vma, vaddr);
-	if (!site)
-		site = make_site(vma, vaddr, NULL, absent);
+	if (!site) {
+		if (entry->uprobe &&
+		    uprobe_charge(entry->uprobe, entry->space->mm, true,
+				  UPROBE_QUOTA_SITES, &payer))
+			return -ENOSPC;
+		site = make_site(vma, vaddr, NULL, payer, absent);
+	}
 	if (IS_ERR(site))
 		return PTR_ERR(site);
 	set_return_role(site, true);
@@ -683,7 +700,7 @@ bool uprobe_space_is_empty(struct uprobe_space *space)
  */
 static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
 {
-	struct uprobe_site *site = alloc_site(to, from->vaddr);
+	struct uprobe_site *site = alloc_site(to, from->vaddr, 0);
 	int err;
 
 	if (!site)
@@ -694,6 +711,8 @@ static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
 	site->next = arch_uprobe_next(&site->arch, site->vaddr);
 	site->byte = from->byte;
 	site->text = from->text;
+	site->payer = from->payer;
+	uprobe_user_force(site->payer, UPROBE_QUOTA_SITES, 1);
 	err = uprobe_slot_clone(site, from);
 	if (err) {
 		uprobe_site_put(site);

@@ -78,6 +78,7 @@ struct uprobe_slot {
  *	mmap_lock.
  * @used: a bit for each slot that isn't free. mmap_lock.
  * @slots: what each slot stands for
+ * @payer: to whom its pages are counted; or NULL
  * @rcu: frees it
  * @pages: what is mapped there; each allocated when it is first needed, by a
  *	slot or by a page fault
@@ -92,6 +93,7 @@ struct uprobe_area {
 	u64			unmapped;
 	unsigned long		*used;
 	struct uprobe_slot	*slots;
+	struct uprobe_user	*payer;
 	struct rcu_head		rcu;
 	struct page		*pages[];
 };
@@ -165,14 +167,16 @@ unsigned long uprobe_slot_origin(const struct uprobe_space *space,
 }
 
 /* A page of the area, zeroed when it is new; NULL without memory. */
-static struct page *area_page(struct uprobe_area *area, unsigned int i)
+static struct page *area_page(struct uprobe_area *area, unsigned int i,
+			      gfp_t may_fail)
 {
 	struct page *page = READ_ONCE(area->pages[i]);
 	struct page *new, *other;
 
 	if (page)
 		return page;
-	new = alloc_page(GFP_HIGHUSER | __GFP_ZERO | __GFP_ACCOUNT);
+	new = alloc_page(GFP_HIGHUSER | __GFP_ZERO | __GFP_ACCOUNT |
+			 may_fail);
 	if (!new)
 		return NULL;
 	/* another thread may fault here at the same time */
@@ -196,7 +200,7 @@ static vm_fault_t area_fault(struct vm_fault *vmf)
 	area = space ? area_at(space, vmf->address) : NULL;
 	if (!area)
 		return VM_FAULT_SIGBUS;
-	page = area_page(area, page_of(area, vmf->address));
+	page = area_page(area, page_of(area, vmf->address), 0);
 	if (!page)
 		return VM_FAULT_OOM;
 	get_page(page);
@@ -321,22 +325,24 @@ static void free_area(struct rcu_head *rcu)
 		if (area->pages[i])
 			put_page(area->pages[i]);
 	}
+	uprobe_user_uncharge(area->payer, UPROBE_QUOTA_SLOT_PAGES,
+			     area->nr_pages);
 	bitmap_free(area->used);
 	kvfree(area->slots);
 	kfree(area);
 }
 
-static struct uprobe_area *alloc_area(unsigned int nr_pages)
+static struct uprobe_area *alloc_area(unsigned int nr_pages, gfp_t may_fail)
 {
 	struct uprobe_area *area;
 
-	area = kzalloc(struct_size(area, pages, nr_pages), GFP_KERNEL_ACCOUNT);
+	area = kzalloc(struct_size(area, pages, nr_pages), GFP_KERNEL_ACCOUNT | may_fail);
 	if (!area)
 		return NULL;
 	area->nr_pages = nr_pages;
-	area->used = bitmap_zalloc(nr_slots(area), GFP_KERNEL_ACCOUNT);
+	area->used = bitmap_zalloc(nr_slots(area), GFP_KERNEL_ACCOUNT | may_fail);
 	area->slots = kvcalloc(nr_slots(area), sizeof(*area->slots),
-			       GFP_KERNEL_ACCOUNT);
+			       GFP_KERNEL_ACCOUNT | may_fail);
 	if (!area->used || !area->slots) {
 		free_area(&area->rcu);
 		return NULL;
@@ -365,6 +371,7 @@ static unsigned int pages_wanted(struct uprobe_space *space, unsigned long low,
 }
 
 static struct uprobe_area *add_area(struct uprobe_space *space,
+				    struct uprobe_user *payer,
 				    unsigned long vaddr, unsigned long low,
 				    unsigned long high)
 {
@@ -374,9 +381,14 @@ static struct uprobe_area *add_area(struct uprobe_space *space,
 
 	if (space->nr_areas >= MAX_AREAS)
 		return ERR_PTR(-ENOSPC);
-	area = alloc_area(nr_pages);
+	area = alloc_area(nr_pages, UPROBE_MAY_FAIL);
 	if (!area)
 		return ERR_PTR(-ENOMEM);
+	if (!uprobe_user_charge(payer, UPROBE_QUOTA_SLOT_PAGES, nr_pages)) {
+		free_area(&area->rcu);
+		return ERR_PTR(-EDQUOT);
+	}
+	area->payer = payer;
 	area->vaddr = uprobe_find_room(space->mm, vaddr, low, high,
 				       nr_pages * PAGE_SIZE);
 	err = area->vaddr ? map_area(space->mm, area) : -ENOMEM;
@@ -399,10 +411,11 @@ static bool still_mapped(struct mm_struct *mm, const struct uprobe_area *area)
 }
 
 /* The bytes are there before a thread is told of the slot. */
-static int fill(struct uprobe_area *area, unsigned int i, const u8 *bytes)
+static int fill(struct uprobe_area *area, unsigned int i, const u8 *bytes,
+		gfp_t may_fail)
 {
 	unsigned long at = i * UPROBE_SLOT_SIZE;
-	struct page *page = area_page(area, at >> PAGE_SHIFT);
+	struct page *page = area_page(area, at >> PAGE_SHIFT, may_fail);
 
 	if (!page)
 		return -ENOMEM;
@@ -438,7 +451,7 @@ static int use_area(struct uprobe_site *site, struct uprobe_area *area)
 				    area->vaddr + i * UPROBE_SLOT_SIZE,
 				    site->vaddr);
 	if (!err)
-		err = fill(area, i, bytes);
+		err = fill(area, i, bytes, UPROBE_MAY_FAIL);
 	if (!err)
 		take_slot(site, area, i);
 	return err;
@@ -530,7 +543,7 @@ static int find_slot(struct uprobe_site *site)
 	}
 	if (!may_add_area(space))
 		return -ENOMEM;
-	area = add_area(space, site->vaddr, low, high);
+	area = add_area(space, site->payer, site->vaddr, low, high);
 	return IS_ERR(area) ? PTR_ERR(area) : use_area(site, area);
 }
 
@@ -759,11 +772,13 @@ void uprobe_slots_reclaim(struct uprobe_space *space)
 static struct uprobe_area *clone_area(struct uprobe_space *to,
 				      const struct uprobe_area *from)
 {
-	struct uprobe_area *area = alloc_area(from->nr_pages);
+	struct uprobe_area *area = alloc_area(from->nr_pages, 0);
 
 	if (!area)
 		return NULL;
 	area->vaddr = from->vaddr;
+	area->payer = from->payer;
+	uprobe_user_force(area->payer, UPROBE_QUOTA_SLOT_PAGES, area->nr_pages);
 	list_add_tail_rcu(&area->list, &to->areas);
 	to->nr_areas++;
 	return area;
@@ -815,7 +830,7 @@ int uprobe_slot_clone(struct uprobe_site *site, const struct uprobe_site *from)
 	i = index_of(area, from->slot);
 	memcpy_from_page(bytes, from->area->pages[i / SLOTS_PER_PAGE],
 			 offset_in_page(from->slot), UPROBE_SLOT_SIZE);
-	err = fill(area, i, bytes);
+	err = fill(area, i, bytes, 0);
 	if (!err)
 		take_slot(site, area, i);
 	return err;

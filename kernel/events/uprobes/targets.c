@@ -181,12 +181,16 @@ static bool is_on(const struct perf_event *event,
  * uprobe_task_has_perf_event - has a task a perf event on a uprobe?
  * @task: the task
  * @call: the trace event that it is on; NULL: any of a uprobe
+ * @may: has to say yes, too; NULL: not asked
+ * @data: for @may
  *
  * Context: any; under RCU.
  * Return: true if so, be it one that was opened for another task.
  */
 bool uprobe_task_has_perf_event(const struct task_struct *task,
-				const struct trace_event_call *call)
+				const struct trace_event_call *call,
+				bool (*may)(struct perf_event *event, void *data),
+				void *data)
 {
 	struct perf_event_context *ctx;
 	struct perf_event *event;
@@ -195,7 +199,7 @@ bool uprobe_task_has_perf_event(const struct task_struct *task,
 	if (!ctx)
 		return false;
 	list_for_each_entry_rcu(event, &ctx->event_list, event_entry) {
-		if (is_on(event, call))
+		if (is_on(event, call) && (!may || may(event, data)))
 			return true;
 	}
 	return false;
@@ -213,7 +217,9 @@ static bool has_given_away(const struct target *target)
 }
 #else
 bool uprobe_task_has_perf_event(const struct task_struct *task,
-				const struct trace_event_call *call)
+				const struct trace_event_call *call,
+				bool (*may)(struct perf_event *event, void *data),
+				void *data)
 {
 	return false;
 }
@@ -242,48 +248,57 @@ void uprobe_target_lost(void)
 	spin_unlock(&targets_lock);
 }
 
-/* Do the threads of this process, and nobody else, use @mm? If one has an event, it is no. */
-static bool is_without_perf_event(struct task_struct *process,
-				  const struct mm_struct *mm,
-				  const struct trace_event_call *call)
+enum answer { NO, YES, PERHAPS };
+
+/*
+ * Do the threads of the current process, and nobody else, use its address space? Then, is one
+ * of them a target (@call is NULL), or has one a perf event?
+ */
+static enum answer ask_threads(const struct trace_event_call *call)
 {
 	u64 now = ktime_get_ns();
-	int users = atomic_read(&mm->mm_users), nr = 0;
+	int users = atomic_read(&current->mm->mm_users), nr = 0;
 	const struct task_struct *t;
 
 	/* who is among the threads now, and isn't younger, was a user: copy_process() */
 	smp_rmb();
-	for_each_thread(process, t) {
-		if (READ_ONCE(t->mm) != mm)
+	for_each_thread(current, t) {
+		if (READ_ONCE(t->mm) != current->mm)
 			continue;
-		if (READ_ONCE(t->start_time) >= now ||
-		    uprobe_task_has_perf_event(t, call))
-			return false;
+		if ((!call && find_target(t)) ||
+		    uprobe_task_has_perf_event(t, call, NULL, NULL))
+			return YES;
+		if (READ_ONCE(t->start_time) >= now)
+			return PERHAPS;
 		nr++;
 	}
-	return users <= nr;
+	return users <= nr ? NO : PERHAPS;
 }
 
 /**
  * uprobe_mm_has_perf_event - does a task with a perf event use this address space?
  * @mm: the address space; only compared, unless it is the current task's
- * @call: the trace event that it is on; NULL: any of a uprobe
+ * @call: the trace event that it is on
+ * @may: has to say yes, too
+ * @data: for @may
  *
  * Context: any but NMI. Goes over all tasks, unless @mm has no users but threads of the
  * current process, none of them begun meanwhile, and none has one.
  * Return: true if one does.
  */
 bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
-			      const struct trace_event_call *call)
+			      const struct trace_event_call *call,
+			      bool (*may)(struct perf_event *event, void *data),
+			      void *data)
 {
 	const struct task_struct *p, *t;
 
 	guard(rcu)();
-	if (mm == current->mm && is_without_perf_event(current, mm, call))
+	if (mm == current->mm && ask_threads(call) == NO)
 		return false;
 	for_each_process_thread(p, t) {
 		if (READ_ONCE(t->mm) == mm &&
-		    uprobe_task_has_perf_event(t, call))
+		    uprobe_task_has_perf_event(t, call, may, data))
 			return true;
 	}
 	return false;
@@ -303,16 +318,16 @@ static bool is_used_by_target(const struct mm_struct *mm)
 	}
 	spin_unlock(&targets_lock);
 	/* another one may have its event, and not be a target itself any more */
-	return used || (given && uprobe_mm_has_perf_event(mm, NULL));
+	return used || (given && uprobe_mm_has_perf_event(mm, NULL, NULL, NULL));
 }
 
 /**
  * uprobe_is_target - may a targeted consumer want this address space?
  * @mm: the current task's as a rule
  *
- * In a process with one thread the thread is looked up. Others that use the mm,
- * be they threads or children of vfork(), could each be a target: then the
- * targets are gone through, since each of them knows its mm.
+ * The threads of the process are looked up. If others use the mm, such as children of
+ * vfork(), each of them could be a target: then the targets are gone through, since each
+ * of them knows its mm.
  *
  * Context: task context; @mm has a user. The answer is settled for a caller
  * whose mapping stood in i_mmap before it asked.
@@ -326,7 +341,13 @@ bool uprobe_is_target(const struct mm_struct *mm)
 		return false;
 	if (mm != current->mm)
 		return is_used_by_target(mm);
-	if (find_target(current) || uprobe_task_has_perf_event(current, NULL))
+	switch (ask_threads(NULL)) {
+	case NO:
+		return false;
+	case YES:
 		return true;
-	return atomic_read(&mm->mm_users) > 1 && is_used_by_target(mm);
+	case PERHAPS:
+		break;
+	}
+	return is_used_by_target(mm);
 }

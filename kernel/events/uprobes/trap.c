@@ -119,6 +119,9 @@ static void count(struct uprobe_site *site, struct pt_regs *regs,
 	uc->commit(uc, &hit, NULL, 0);
 }
 
+/* Consumers that the trap asks, most of whom may say no. */
+#define MAX_ASKED	(4 * UPROBE_MAX_IN_TRAP)
+
 /* See tell(). */
 static noinline bool tell_several(struct uprobe_thread *ut,
 				  struct uprobe_site *site,
@@ -129,17 +132,23 @@ static noinline bool tell_several(struct uprobe_thread *ut,
 	const struct uprobe_call *returning = returns ? &call->pub : NULL;
 	struct uprobe_consumer *uc, *recorder = NULL;
 	bool wanted = returns;
-	unsigned int nr = 0;
+	enum uprobe_wish wish;
+	unsigned int nr = 0, asked = 0;
 
 	for_each_consumer(uc, uprobe) {
 		if (!uprobe_took(uc, epoch, *takers))
 			continue;
-		/* who shares a bit is asked one by one */
-		if (++nr > UPROBE_MAX_IN_TRAP || uc->bit == UPROBE_SHARED_BIT)
+		if (++asked > MAX_ASKED)
 			return false;
-		switch (uprobe_wish_of(uc, returning)) {
+		wish = uprobe_wish_of(uc, returning);
+		/* who shares a bit is asked one by one; here each says no, or it is left */
+		if (wish != UPROBE_WISH_NONE &&
+		    (++nr > UPROBE_MAX_IN_TRAP || uc->bit == UPROBE_SHARED_BIT))
+			return false;
+		switch (wish) {
 		case UPROBE_WISH_NONE:
-			*takers &= ~BIT_ULL(uc->bit);
+			if (uc->bit != UPROBE_SHARED_BIT)
+				*takers &= ~BIT_ULL(uc->bit);
 			break;
 		case UPROBE_WISH_TALLY:
 			wanted = true;
@@ -154,6 +163,7 @@ static noinline bool tell_several(struct uprobe_thread *ut,
 			return false;
 		}
 	}
+	*takers &= ~BIT_ULL(UPROBE_SHARED_BIT);
 	if (!wanted)
 		return !uprobe_site_may_ask(site);
 	/* nobody of those who are told wants its return: it opens no call */

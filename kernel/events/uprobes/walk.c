@@ -106,19 +106,8 @@ static void put_mappings(struct mapping *maps, size_t nr)
 	kvfree(maps);
 }
 
-/* As far as we know: a task that gets another mm maps the file in it afterwards. */
-static bool is_used_by(const struct mm_struct *mm,
-		       const struct task_struct *task)
-{
-	return !task || READ_ONCE(task->mm) == mm;
-}
-
-/*
- * Fills @maps up to @max; returns how many there are. @task: who uses them; NULL:
- * anybody.
- */
-static size_t list_mappings(struct uprobe *uprobe,
-			    const struct task_struct *task,
+/* Fills @maps up to @max; returns how many there are. @mm: whose; NULL: anybody's. */
+static size_t list_mappings(struct uprobe *uprobe, const struct mm_struct *mm,
 			    struct mapping *maps, size_t max, size_t *filled)
 {
 	struct address_space *mapping = uprobe->inode->i_mapping;
@@ -129,8 +118,7 @@ static size_t list_mappings(struct uprobe *uprobe,
 	*filled = 0;
 	i_mmap_lock_read(mapping);
 	vma_interval_tree_foreach(vma, &mapping->i_mmap, pgoff, pgoff) {
-		if (!uprobe_vma_is_executed(vma) ||
-		    !is_used_by(vma->vm_mm, task))
+		if (!uprobe_vma_is_executed(vma) || (mm && vma->vm_mm != mm))
 			continue;
 		if (nr++ >= max || !mmget_not_zero(vma->vm_mm))
 			continue;
@@ -143,13 +131,13 @@ static size_t list_mappings(struct uprobe *uprobe,
 
 /* No allocation under i_mmap_rwsem: reclaim takes it. */
 static struct mapping *get_mappings(struct uprobe *uprobe,
-				    const struct task_struct *task, size_t *nr)
+				    const struct mm_struct *mm, size_t *nr)
 {
 	struct mapping *maps = NULL;
 	size_t max = 0, need;
 
 	for (;;) {
-		need = list_mappings(uprobe, task, maps, max, nr);
+		need = list_mappings(uprobe, mm, maps, max, nr);
 		if (need <= max)
 			return maps;
 		put_mappings(maps, *nr);
@@ -169,17 +157,20 @@ void uprobe_recheck_site(struct uprobe *uprobe, struct uprobe_site *site)
 {
 	struct uprobe_space *space = site->space;
 	struct mm_struct *mm = space->mm;
+	bool wanted;
 
 	/* the role may have ended before the lock was taken */
 	if (site->uprobe != uprobe)
 		return;
 	/* the site's reference may be the last one */
 	refcount_inc(&uprobe->ref);
-	if (uprobe_wanted(uprobe, mm))
+	wanted = uprobe_wanted(uprobe, mm);
+	if (wanted)
 		uprobe_site_refresh(site);
 	else
 		uprobe_site_drop_uprobe(site);
-	uprobe_semaphores_update(uprobe, mm);
+	/* which may have been its end */
+	uprobe_semaphores_update(uprobe, mm, wanted);
 	uprobe_put(uprobe);
 	if (RB_EMPTY_ROOT(&space->tree))
 		uprobe_mark_areas(mm);
@@ -239,8 +230,7 @@ static bool try_to_lock(struct mm_struct *mm)
  * that others need, try for @deadline (in jiffies); then the place is left to the
  * threads of the program, which don't go on in user mode without.
  */
-static bool lock_or_leave(struct mm_struct *mm, unsigned long vaddr,
-			  unsigned long deadline)
+static bool lock_until(struct mm_struct *mm, unsigned long deadline)
 {
 	/* who is being killed gets no page either (get_user_pages()) */
 	while (!fatal_signal_pending(current)) {
@@ -250,6 +240,14 @@ static bool lock_or_leave(struct mm_struct *mm, unsigned long vaddr,
 			break;
 		usleep_range(50, 200);
 	}
+	return false;
+}
+
+static bool lock_or_leave(struct mm_struct *mm, unsigned long vaddr,
+			  unsigned long deadline)
+{
+	if (lock_until(mm, deadline))
+		return true;
 	uprobe_mark_for_all(mm, vaddr, vaddr + 1);
 	return false;
 }
@@ -262,11 +260,16 @@ static void install_in(struct uprobe *uprobe, const struct mapping *map,
 	if (!lock_or_leave(map->mm, map->vaddr, deadline))
 		return;
 	vma = vma_lookup(map->mm, map->vaddr);
-	/* unstable: dup_mmap() has failed half-way, or the OOM killer is here */
+	/*
+	 * unstable: dup_mmap() has failed half-way, or the OOM killer is here. It was wanted
+	 * before the lock was taken; whoever has lost the right since has done so before it
+	 * looks at its sites.
+	 */
 	if (!check_stable_address_space(map->mm) &&
 	    vma && uprobe_vma_is_executed(vma) &&
 	    file_inode(vma->vm_file) == uprobe->inode &&
-	    uprobe_offset_of(vma, map->vaddr) == uprobe->offset)
+	    uprobe_offset_of(vma, map->vaddr) == uprobe->offset &&
+	    uprobe_wanted(uprobe, map->mm))
 		uprobe_place(uprobe, vma);
 	mmap_write_unlock(map->mm);
 }
@@ -290,7 +293,7 @@ static void put_in_scope(struct mapping *maps, size_t nr, struct mm_struct *mm)
 		map->is_in_scope = true;
 }
 
-/* One by one they would each look for their users among all tasks. */
+/* One by one they would each look for their users among all tasks. @maps are sorted. */
 static void ask_scope(const struct uprobe_scope *scope, struct mapping *maps,
 		      size_t nr)
 {
@@ -300,7 +303,6 @@ static void ask_scope(const struct uprobe_scope *scope, struct mapping *maps,
 
 	for (i = 0; i < nr; i++)
 		maps[i].is_in_scope = false;
-	sort(maps, nr, sizeof(*maps), compare_mms, NULL);
 	rcu_read_lock();
 	for_each_process_thread(p, t) {
 		mm = READ_ONCE(t->mm);
@@ -313,19 +315,35 @@ static void ask_scope(const struct uprobe_scope *scope, struct mapping *maps,
 		maps[i].is_wanted &= maps[i].is_in_scope;
 }
 
-/* Before any of the address spaces is locked. */
+/* Before any of the address spaces is locked. @maps are sorted: one answer for each of them. */
 static void ask_about_all(struct uprobe_consumer *uc, struct mapping *maps,
 			  size_t nr)
 {
 	size_t i, wanted = 0;
 
 	for (i = 0; i < nr; i++) {
-		maps[i].is_wanted = uprobe_passes_filter(uc, maps[i].mm);
+		maps[i].is_wanted = i && maps[i].mm == maps[i - 1].mm ?
+				    maps[i - 1].is_wanted :
+				    uprobe_passes_filter(uc, maps[i].mm);
 		wanted += maps[i].is_wanted;
 		cond_resched();
 	}
 	if (wanted && uc->scope)
 		ask_scope(uc->scope, maps, nr);
+}
+
+/*
+ * A process may have mapped the place as often as it likes, and others wait for a walk. So
+ * after this many it looks itself.
+ */
+#define MAX_IN_ONE	64
+
+/* Return: whether to pass this one over; @nr: how many of @mm have come before. */
+static bool is_too_much(struct mm_struct *mm, unsigned int nr)
+{
+	if (nr == MAX_IN_ONE)
+		uprobe_visit_later(mm);
+	return nr >= MAX_IN_ONE;
 }
 
 /**
@@ -334,7 +352,8 @@ static void ask_about_all(struct uprobe_consumer *uc, struct mapping *maps,
  * @uc: one of its consumers
  * @task: in whose address space; NULL: in all
  *
- * Who maps the file meanwhile finds the uprobe in the registry.
+ * Who maps the file meanwhile finds the uprobe in the registry; and so does @task, if
+ * it gets another address space.
  *
  * Context: task context, may sleep.
  * Return: 0, -ENOMEM, or -EINTR.
@@ -343,20 +362,26 @@ int uprobe_install(struct uprobe *uprobe, struct uprobe_consumer *uc,
 		   const struct task_struct *task)
 {
 	unsigned long deadline = jiffies + WALK_PATIENCE;
+	struct mm_struct *mm = task ? READ_ONCE(task->mm) : NULL;
 	struct mapping *maps;
-	size_t nr, i;
+	size_t nr, i, first = 0;
 	int err = 0;
 
 	lockdep_assert_held(&uprobe->lock);
+	if (task && !mm)
+		return 0;
 	begin_walk();
-	maps = get_mappings(uprobe, task, &nr);
+	maps = get_mappings(uprobe, mm, &nr);
 	if (IS_ERR(maps)) {
 		err = PTR_ERR(maps);
 		goto out;
 	}
+	sort(maps, nr, sizeof(*maps), compare_mms, NULL);
 	ask_about_all(uc, maps, nr);
 	for (i = 0; i < nr && !err; i++) {
-		if (maps[i].is_wanted)
+		if (maps[i].mm != maps[first].mm)
+			first = i;
+		if (maps[i].is_wanted && !is_too_much(maps[i].mm, i - first))
 			install_in(uprobe, &maps[i], deadline);
 		if (fatal_signal_pending(current))
 			err = -EINTR;
@@ -366,6 +391,104 @@ int uprobe_install(struct uprobe *uprobe, struct uprobe_consumer *uc,
 out:
 	end_walk();
 	return err;
+}
+
+static bool has_place(const struct vm_area_struct *vma,
+		      const struct uprobe *uprobe)
+{
+	unsigned long vaddr;
+
+	if (!uprobe_vma_is_executed(vma) ||
+	    file_inode(vma->vm_file) != uprobe->inode)
+		return false;
+	vaddr = uprobe_vaddr_of(vma, uprobe->offset);
+	return vaddr >= vma->vm_start && vaddr < vma->vm_end;
+}
+
+/* Mappings are found by address: areas may come in between. */
+static bool visit_places(struct uprobe *uprobe, struct mm_struct *mm)
+{
+	struct vm_area_struct *vma;
+	unsigned long from = 0;
+
+	/* dup_mmap() has failed half-way, or the OOM killer is here */
+	if (check_stable_address_space(mm))
+		return true;
+	/* who is being killed gets no page */
+	while (!fatal_signal_pending(current)) {
+		vma = find_vma(mm, from);
+		if (!vma)
+			return true;
+		from = vma->vm_end;
+		if (has_place(vma, uprobe) && uprobe_wanted(uprobe, mm))
+			uprobe_place(uprobe, vma);
+		cond_resched();
+	}
+	return false;
+}
+
+static bool visit_sites(struct uprobe *uprobe, struct mm_struct *mm)
+{
+	struct uprobe_space *space = mm->uprobes_state.space;
+	struct uprobe_site *site;
+	unsigned long at = 0;
+
+	while (!fatal_signal_pending(current)) {
+		site = uprobe_site_first(space, at);
+		if (!site)
+			return true;
+		at = site->vaddr + 1;
+		if (site->uprobe == uprobe)
+			uprobe_recheck_site(uprobe, site);
+		cond_resched();
+	}
+	return false;
+}
+
+/**
+ * uprobe_visit - bring one address space in line with what the consumers of a uprobe want
+ * @uprobe: referenced; it may have no consumer any more
+ * @mm: the address space, with a user that the caller keeps
+ * @add: more may be wanted than before, else less
+ *
+ * For consumers whose owners make and take away their sites like this
+ * (uprobe_consumer::by_visit), when they have registered, and have unregistered. So nobody
+ * but the owner waits for the address space, which may be large, lack memory or keep its lock.
+ * What isn't done in time is left to its threads. For fork it is no walk: what @add
+ * is for can't have been inherited yet.
+ *
+ * Context: task context, may sleep; no locks that others need.
+ */
+void uprobe_visit(struct uprobe *uprobe, struct mm_struct *mm, bool add)
+{
+	unsigned long deadline = jiffies + WALK_PATIENCE;
+	bool done;
+
+	/* who has become somebody else by now hasn't got any */
+	if (!add && !READ_ONCE(mm->uprobes_state.space))
+		return;
+	/* it may have kept its lock before, and has to look at itself anyway */
+	if (uprobe_is_dirty(mm))
+		deadline = jiffies - 1;
+	if (!lock_until(mm, deadline)) {
+		uprobe_visit_later(mm);
+		return;
+	}
+	done = add ? visit_places(uprobe, mm) : visit_sites(uprobe, mm);
+	mmap_write_unlock(mm);
+	if (!done)
+		uprobe_visit_later(mm);
+}
+
+/**
+ * uprobe_visit_later - the same for all uprobes, before any of its threads goes on
+ * @mm: the address space, with a user that the caller keeps
+ *
+ * Context: any.
+ */
+void uprobe_visit_later(struct mm_struct *mm)
+{
+	uprobe_mark_for_all(mm, 0, ULONG_MAX);
 }
 
 /*
@@ -399,6 +522,24 @@ static struct uprobe_site *next_site(struct uprobe *uprobe)
 	return site;
 }
 
+/* Each such walk has a number, of which a space has the last one's, and how often it came. */
+static atomic64_t rechecks;
+
+#define RECHECK_COUNT	16
+
+/* Two walks at once begin again and again, but each that goes on meets each number. */
+static unsigned int count_in_space(struct uprobe_space *space, u64 walk)
+{
+	s64 old = atomic64_read(&space->rechecked), new;
+
+	do {
+		new = walk << RECHECK_COUNT;
+		if (old >> RECHECK_COUNT == (s64)(new >> RECHECK_COUNT))
+			new = min_t(s64, old + 1, new | MAX_IN_ONE << 1);
+	} while (!atomic64_try_cmpxchg(&space->rechecked, &old, new));
+	return new & GENMASK(RECHECK_COUNT - 1, 0);
+}
+
 /**
  * uprobe_recheck_everywhere - fewer may want a uprobe than before: ask at all its sites
  * @uprobe: locked
@@ -408,6 +549,7 @@ static struct uprobe_site *next_site(struct uprobe *uprobe)
 void uprobe_recheck_everywhere(struct uprobe *uprobe)
 {
 	unsigned long deadline = jiffies + WALK_PATIENCE;
+	u64 walk = atomic64_inc_return(&rechecks);
 	struct uprobe_site *site;
 	struct mm_struct *mm;
 
@@ -418,7 +560,8 @@ void uprobe_recheck_everywhere(struct uprobe *uprobe)
 
 	while ((site = next_site(uprobe))) {
 		mm = site->space->mm;
-		if (lock_or_leave(mm, site->vaddr, deadline)) {
+		if (!is_too_much(mm, count_in_space(site->space, walk)) &&
+		    lock_or_leave(mm, site->vaddr, deadline)) {
 			uprobe_recheck_site(uprobe, site);
 			mmap_write_unlock(mm);
 		}

@@ -335,7 +335,7 @@ static unsigned long stock_entries(const char *event, unsigned long *each, size_
 /* Number of the column of that name in the first line of uprobe_missed. */
 static int find_column(const char *header, const char *name)
 {
-	char names[512], *word, *save = NULL;
+	char names[1024], *word, *save = NULL;
 	int i = 0;
 
 	snprintf(names, sizeof(names), "%s", header + 2);
@@ -505,6 +505,35 @@ static UNUSED bool is_untouched(int pid, const void *address)
 		note("process %d: %ld bytes differ from the file, %ld kB anonymous", pid,
 		     bytes, anonymous);
 	return !bytes && !anonymous;
+}
+
+/* Where does a process execute this place of a file? That differs from process to process. NULL: nowhere. */
+static UNUSED const void *address_of(int pid, const char *file, unsigned long place)
+{
+	char path[64], line[PATH_MAX + 128], perms[8], name[PATH_MAX];
+	unsigned long start, end, offset, found = 0;
+	FILE *maps;
+
+	sprintf(path, "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	must(maps);
+	while (!found && fgets(line, sizeof(line), maps)) {
+		name[0] = 0;
+		if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %[^\n]", &start, &end, perms, &offset, name) < 4)
+			continue;
+		if (!strcmp(name, file) && perms[2] == 'x' && place >= offset && place < offset + (end - start))
+			found = start + place - offset;
+	}
+	fclose(maps);
+	return (const void *)found;
+}
+
+/* Does it execute it, and is its text the file's? */
+static UNUSED bool file_is_clean(int pid, const char *file, unsigned long place)
+{
+	const void *address = address_of(pid, file, place);
+
+	return address && is_untouched(pid, address);
 }
 
 #endif /* UPROBES_PROBES_H */

@@ -7,7 +7,8 @@
  * inherits it; a system-wide event belongs to all, children included. Who was
  * never wanted, or isn't any more, has the file's text and no page of its own.
  *
- * Stock passes. With system-wide events in place of those of one process (cpu 0,
+ * Stock passes, but for the program with privileges, which keeps the probe of whoever has
+ * executed it (hazard H2 of uprobes-security.rst). With system-wide events in place of those of one process (cpu 0,
  * pid -1 in open_event()) 14 subtests were seen to fail.
  */
 #define _GNU_SOURCE
@@ -30,7 +31,10 @@ struct worker {
 	int orders, answers;
 };
 
-/* An order: how often to call; -1: fork and pass orders to the child; -2: exec. */
+#define PRIVILEGED	"/tmp/unasked_and_privileged"
+#define USER		1000
+
+/* An order: how often to call; -1: fork and pass orders to the child; -2, -4: exec; -3: be a user. */
 static void work(int orders, int answers)
 {
 	int n, i, answer;
@@ -48,13 +52,15 @@ static void work(int orders, int answers)
 			/* the child reads the orders from now on */
 			waitpid(answer, NULL, 0);
 			answer = 0;
-		} else if (n == -2) {
+		} else if (n == -2 || n == -4) {
 			char a[16], b[16];
 
 			sprintf(a, "%d", orders);
 			sprintf(b, "%d", answers);
-			execl("/proc/self/exe", "worker", a, b, NULL);
+			execl(n == -2 ? "/proc/self/exe" : PRIVILEGED, "worker", a, b, NULL);
 			_exit(1);
+		} else if (n == -3) {
+			answer = setresgid(USER, USER, USER) || setresuid(USER, USER, USER);
 		}
 		for (i = 0; i < n; i++)
 			answer += target(i);
@@ -144,15 +150,21 @@ static int open_by_number(const char *event, int pid, bool inherit)
 	return open_event(&attr, pid);
 }
 
-static int open_by_place(int pid, bool inherit)
+static int open_in_file(const char *path, unsigned long offset, int pid)
 {
-	struct perf_event_attr attr = { .inherit = inherit };
-	struct place place = place_of(target);
+	struct perf_event_attr attr = {};
 
 	attr.type = number_in("/sys/bus/event_source/devices/uprobe/type");
-	attr.uprobe_path = (unsigned long)place.path;
-	attr.probe_offset = place.offset;
+	attr.uprobe_path = (unsigned long)path;
+	attr.probe_offset = offset;
 	return open_event(&attr, pid);
+}
+
+static int open_by_place(int pid)
+{
+	struct place place = place_of(target);
+
+	return open_in_file(place.path, place.offset, pid);
 }
 
 static unsigned long long hits(int fd)
@@ -170,7 +182,7 @@ static void only_the_target_is_touched(const char *how, bool by_place)
 	struct worker wanted = start_worker(), other = start_worker(), late;
 	int fd;
 
-	fd = by_place ? open_by_place(wanted.pid, false) : open_by_number("target", wanted.pid, false);
+	fd = by_place ? open_by_place(wanted.pid) : open_by_number("target", wanted.pid, false);
 	late = start_worker();
 	check(calls(&wanted, 10) && calls(&other, 20) && calls(&late, 30), "%s_leaves_results_alone", how);
 	equal(hits(fd), 10, "%s_counts_its_target", how);
@@ -218,6 +230,36 @@ static void target_stays_wanted_after_exec(void)
 	equal(hits(fd), 15, "program_that_execs_itself_stays_probed");
 	close(fd);
 	end_worker(&wanted);
+}
+
+static void make_privileged(void)
+{
+	size_t len;
+	char *text = read_file("/proc/self/exe", &len);
+	int fd = open(PRIVILEGED, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0700);
+
+	must(text && fd >= 0 && write(fd, text, len) == (ssize_t)len);
+	must(!fchmod(fd, 04755) && !fsync(fd));
+	close(fd);
+	free(text);
+}
+
+/* perf gives up a task that executes such a program, whoever has opened the event. */
+static void privileges_end_it(void)
+{
+	struct worker wanted = start_worker();
+	int fd;
+
+	make_privileged();
+	must(!give_order(&wanted, -3));
+	fd = open_in_file(PRIVILEGED, place_of(target).offset, wanted.pid);
+	must(!give_order(&wanted, -4));
+	check(calls(&wanted, 5), "program_with_privileges_computes_the_same");
+	check(file_is_clean(wanted.pid, PRIVILEGED, place_of(target).offset), "program_with_privileges_is_untouched");
+	equal(hits(fd), 0, "program_with_privileges_is_not_counted");
+	close(fd);
+	end_worker(&wanted);
+	unlink(PRIVILEGED);
 }
 
 static void everyone_is_wanted_system_wide(void)
@@ -273,6 +315,7 @@ int main(int argc, char **argv)
 	children_are_wanted_if_inherited(false);
 	children_are_wanted_if_inherited(true);
 	target_stays_wanted_after_exec();
+	privileges_end_it();
 	two_owners_two_targets();
 	everyone_is_wanted_system_wide();
 	remove_all();

@@ -19,6 +19,7 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -28,6 +29,7 @@
 #define NR_FORKS	200
 #define NR_REGISTRATIONS 20
 #define PATIENCE	60	/* seconds */
+#define USER		1000
 
 #ifdef __i386__
 #define FIRST_ARGUMENT	"+4(%sp)"
@@ -57,6 +59,7 @@ static int open_pmu(const char *path, unsigned long offset, pid_t pid, int cpu)
 	char *type = read_file("/sys/bus/event_source/devices/uprobe/type", NULL);
 	struct perf_event_attr attr = {
 		.type = atoi(type), .size = sizeof(attr), .config1 = (unsigned long)path, .config2 = offset,
+		.exclude_kernel = 1,
 	};
 
 	free(type);
@@ -263,6 +266,8 @@ static void be_mapper(void)
 	_exit(0);
 }
 
+static bool mapper_is_a_users;
+
 static void start_mapper(void)
 {
 	must(!pipe2(to_mapper, O_CLOEXEC) && !pipe2(from_mapper, O_CLOEXEC));
@@ -270,6 +275,9 @@ static void start_mapper(void)
 	must(mapper >= 0);
 	if (!mapper) {
 		close(to_mapper[1]);
+		if (mapper_is_a_users)
+			must(!setresgid(USER, USER, USER) && !setresuid(USER, USER, USER) &&
+			     !prctl(PR_SET_DUMPABLE, 1));
 		be_mapper();
 	}
 	close(to_mapper[0]);
@@ -305,6 +313,13 @@ static void enable_two(void)
 static void open_two(void)
 {
 	perf_fd = open_pmu(FUSE_FILE, ADDS_TWO, mapper, -1);
+}
+
+/* This thread alone is the user's, and ends then. */
+static void open_two_as_user(void)
+{
+	must(!syscall(SYS_setresgid, USER, USER, USER) && !syscall(SYS_setresuid, USER, USER, USER));
+	open_two();
 }
 
 static void give_time(void)
@@ -613,12 +628,16 @@ static void name_outlives_its_probe(void)
 int main(void)
 {
 	fuse_start();
+	must(!write_file("/proc/sys/kernel/perf_event_paranoid", 0, "2"));
 	define('p', "elsewhere", (const void *)elsewhere, "");
 	define_in_file('p', "one", FUSE_FILE, ADDS_ONE, "");
 	define_in_file('p', "two", FUSE_FILE, ADDS_TWO, "");
 	define_in_file('p', "three", FUSE_FILE, ADDS_THREE, "");
 	registration_stalls_nobody("enabling_an_event_on_a_withheld_page", enable_two, true);
 	registration_stalls_nobody("opening_a_perf_event_on_a_withheld_page", open_two, false);
+	mapper_is_a_users = true;
+	registration_stalls_nobody("a_user_who_opens_one_there", open_two_as_user, false);
+	mapper_is_a_users = false;
 	mapping_stalls_nobody();
 	pages_that_fail_end_no_program();
 	reader_stalls_nobody();

@@ -163,12 +163,16 @@ static UNUSED int open_event(struct perf_event_attr *attr, int pid)
 
 enum { AT_ENTRY, AT_RETURN };
 
+/* Who has no privilege has to. */
+static UNUSED int exclude_kernel;
+
 /* Counts only; @pid 0: this thread. */
 static UNUSED int open_probe(uint64_t offset, int where, int pid)
 {
 	struct perf_event_attr attr = {
 		.type = pmu_type(),
 		.config = where,
+		.exclude_kernel = exclude_kernel,
 		.uprobe_path = (unsigned long)own_path,
 		.probe_offset = offset,
 	};

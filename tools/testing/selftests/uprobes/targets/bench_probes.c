@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -401,6 +402,72 @@ static void measure_unwanted_events(void)
 	write_text(TRACING "uprobe_events", O_TRUNC, "");
 }
 
+/* ---- the same beside what a user without privilege has ------------------- */
+
+#define USER		1000
+#define USER_HITS	1000000
+
+static void become_user(void)
+{
+	if (setresgid(USER, USER, USER) || setresuid(USER, USER, USER) || prctl(PR_SET_DUMPABLE, 1))
+		err(1, "user");
+}
+
+static void open_as_user(void *pid, unsigned int times)
+{
+	become_user();
+	exclude_kernel = 1;
+	open_events(pid, times);
+}
+
+/* Says when it is ready; then calls what is probed, and says so, whenever it is asked to. */
+static void be_hit(int in, int out)
+{
+	char byte = 0;
+
+	become_user();
+	while (write(out, &byte, 1) == 1 && read(in, &byte, 1) == 1)
+		call_first(NULL, USER_HITS);
+	_exit(0);
+}
+
+static int start_users_process(int to[2], int from[2])
+{
+	char byte;
+	int pid;
+
+	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC))
+		err(1, "pipe");
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid) {
+		close(to[1]);
+		be_hit(to[0], from[1]);
+	}
+	close(to[0]);
+	close(from[1]);
+	if (read(from[0], &byte, 1) != 1)
+		errx(1, "the user's process has failed");
+	return pid;
+}
+
+static void measure_unwanted_by_user(void)
+{
+	int to[2], from[2], pid = start_users_process(to, from), holder;
+	char byte = 0;
+
+	write_text("/proc/sys/kernel/perf_event_paranoid", 0, "2");
+	holder = start_holder(open_as_user, pid);
+	if (write(to[1], &byte, 1) != 1 || read(from[0], &byte, 1) != 1)
+		errx(1, "the user's process has died");
+	measure_unwanted_beside("user");
+	end_process(holder);
+	end_process(pid);
+	close(to[1]);
+	close(from[0]);
+}
+
 /* ---- many processes ----------------------------------------------------- */
 
 #define NR_PROCESSES	50
@@ -521,6 +588,8 @@ int main(int argc, char **argv)
 			measure_unwanted();
 		else if (!strcmp(argv[i], "unwanted_events"))
 			measure_unwanted_events();
+		else if (!strcmp(argv[i], "unwanted_by_user"))
+			measure_unwanted_by_user();
 		else if (!strcmp(argv[i], "crowd"))
 			measure_crowd_of_processes();
 		else

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What can a user without privilege probe: own processes, and nobody else's?
+ *
+ * Actors are copies of this program that run as some user and do what they are told, one line at a time: those who
+ * open perf events, and those who are probed. What has become of a victim's text is looked at from outside, as root.
+ * The numbers are those of the negative tests in Documentation/trace/uprobes-security.rst.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sys/mount.h>
+
+#define FOLDER		"/tmp/users_probe_their_own/"
+#define PROGRAM		FOLDER "program"
+
+#include "actors.h"
+
+/* ---- one's own --------------------------------------------------------------- */
+
+static void own_process(void)
+{
+	struct actor user = start(USER), victim = start(USER);
+	int event;
+
+	event = open_here(&user, &victim);
+	check(event >= 0 && is_probed(&victim), "own_process_is_probed");
+	must(tell(&victim, "t 7") == 7);
+	equal(tell(&user, "r %d", event), 7, "and_counted");
+	check(tell(&user, "f %d", event) > 0, "format_of_a_definition");
+	must(!tell(&user, "c"));
+	check(is_clean(&victim), "nothing_is_left_of_it");
+	event = tell(&user, "o %d -1 0 %lx %s", victim.pid, target_offset, PROGRAM);
+	check(event >= 0 && is_probed(&victim), "the_way_of_stock_works_as_well");
+	equal(tell(&user, "f %d", event) > 0, true, "it_has_a_format_as_well");
+	must(!tell(&user, "c"));
+	event = tell(&user, "d %d 0 60000 r:t/one %s:0x%lx x=$arg1:s64 v=$retval:s64 l=$latency s=entry($comm)",
+		     victim.pid, PROGRAM, target_offset);
+	check(event >= 0, "returns_with_arguments");
+	must(tell(&victim, "t 5") == 5);
+	equal(tell(&user, "r %d", event), 5, "returns_are_counted");
+	stop(&user);
+	check(is_clean(&victim), "nothing_is_left_when_the_user_is_killed");
+	stop(&victim);
+}
+
+/* ---- others' (1, 2, 3, 4) ----------------------------------------------------- */
+
+static int kernel_thread(void)
+{
+	char *text = read_file("/proc/2/status", NULL);
+
+	must(text && strstr(text, "kthreadd"));
+	free(text);
+	return 2;
+}
+
+static void others(void)
+{
+	struct actor user = start(USER), other = start(OTHER), root = start(0);
+
+	check(is_refused(open_here(&user, &other)) && is_clean(&other), "another_users_process");
+	check(is_refused(open_here(&user, &root)) && is_clean(&root), "a_process_of_root");
+	check(is_refused(open_on(&user, 1)), "init");
+	check(is_refused(open_on(&user, kernel_thread())), "a_kernel_thread");
+	equal(open_on(&user, 99999), -ESRCH, "nobody");
+	equal(tell(&user, "o -1 0 0 %lx %s", target_offset, PROGRAM), -EACCES, "all_processes");
+	equal(tell(&user, "a 0 cgroup"), -EACCES, "a_cgroup");
+	check(open_here(&root, &other) >= 0 && is_probed(&other), "root_may");
+	must(!tell(&root, "c"));
+	stop(&user);
+	stop(&other);
+	stop(&root);
+}
+
+/* ---- who gains privileges (5, 6, 7, 20, 25, 26, 45) ---------------------------- */
+
+static unsigned long offset_in_libc;
+static char libc_path[PATH_MAX];
+
+static void find_libc(void)
+{
+	struct place place = place_of((const void *)getppid);
+
+	/* through the procedure linkage table it may be ours */
+	if (!strstr(place.path, "libc"))
+		place = place_of((const void *)dlsym(RTLD_DEFAULT, "getppid"));
+	offset_in_libc = place.offset;
+	snprintf(libc_path, sizeof(libc_path), "%s", place.path);
+}
+
+static bool libc_is_clean(int pid)
+{
+	return file_is_clean(pid, libc_path, offset_in_libc);
+}
+
+static void executes(const char *program, const char *what)
+{
+	struct actor user = start(USER), victim = start(USER);
+
+	must(tell(&user, "d %d 1 60000 p:t/one %s:0x%lx", victim.pid, program, target_offset) >= 0);
+	must(tell(&user, "d %d 1 60001 p:t/two %s:0x%lx", victim.pid, libc_path, offset_in_libc) >= 0);
+	must(open_here(&user, &victim) >= 0 && is_probed(&victim));
+	must(!tell(&victim, "e %s", program));
+	must(tell(&victim, "t 3") == 3);
+	check(is_clean(&victim) && libc_is_clean(victim.pid), "%s_is_not_probed", what);
+	equal(tell(&user, "r 0"), 0, "%s_is_not_counted", what);
+	equal(tell(&user, "s 0"), 1, "%s_is_counted_as_shed", what);
+	check(open_here(&user, &victim) < 0 && is_clean(&victim), "%s_is_refused_afterwards", what);
+	stop(&user);
+	stop(&victim);
+}
+
+static void not_dumpable(void)
+{
+	struct actor user = start(USER), victim = start(USER);
+
+	must(open_here(&user, &victim) >= 0 && is_probed(&victim));
+	must(!tell(&victim, "m 0"));
+	check(is_clean(&victim), "who_may_not_be_dumped_any_more_is_not_probed");
+	must(tell(&victim, "t 3") == 3);
+	equal(tell(&user, "r 0"), 0, "nor_counted");
+	check(is_refused(open_here(&user, &victim)) && is_clean(&victim), "who_may_not_be_dumped_is_refused");
+	stop(&user);
+	stop(&victim);
+}
+
+/* The C library would change all threads. */
+static void one_thread_is_another_user(bool is_process)
+{
+	struct actor user = start(USER), victim = start(0);
+	const char *what = is_process ? "process_with_the_same_memory" : "thread";
+	int other;
+
+	other = tell(&victim, "%c %d", is_process ? 'P' : 'T', OTHER);
+	must(other >= 0);
+	must(!tell(&victim, "g %d", USER) && !tell(&victim, "m 1"));
+	check(is_refused(open_here(&user, &victim)) && is_clean(&victim), "%s_of_another_user", what);
+	if (is_process)
+		kill(other, SIGKILL);
+	stop(&user);
+	stop(&victim);
+}
+
+static void user_changes(void)
+{
+	struct actor root = start(0), user = start(USER), victim = start(USER);
+
+	must(open_here(&user, &victim) >= 0 && is_probed(&victim));
+	/* whose owner is the user */
+	check(tell(&victim, "N") == 0 && is_probed(&victim), "who_begins_a_user_namespace_is_still_probed");
+	must(tell(&victim, "t 3") == 3);
+	equal(tell(&user, "r 0"), 3, "and_counted");
+	must(open_here(&root, &victim) >= 0);
+	stop(&user);
+	check(is_probed(&victim), "root_goes_on_with_it");
+	stop(&root);
+	check(is_clean(&victim), "nothing_is_left_of_either");
+	stop(&victim);
+}
+
+/* ---- files (8, 9, 10, 13, 14) ---------------------------------------------------- */
+
+static int read_int(int pid, const int *address)
+{
+	struct iovec to, from;
+	int value = -1;
+
+	to = (struct iovec){ &value, sizeof(value) };
+	from = (struct iovec){ (void *)address, sizeof(value) };
+	must(syscall(SYS_process_vm_readv, (long)pid, &to, 1L, &from, 1L, 0L) == sizeof(value));
+	return value;
+}
+
+static void files(void)
+{
+	struct actor user = start(USER), victim = start(USER);
+	struct place data = place_of(&target_data);
+	int pid = victim.pid;
+
+	copy_program(FOLDER "unreadable", 0, 0711);
+	equal(tell(&user, "o %d -1 0 1000 " FOLDER "unreadable", pid), -EACCES, "file_that_may_not_be_read");
+	mkdir(FOLDER "noexec", 0755);
+	must(!mount("none", FOLDER "noexec", "tmpfs", MS_NOEXEC, "mode=755"));
+	copy_program(FOLDER "noexec/program", 0, 0755);
+	equal(tell(&user, "o %d -1 0 1000 " FOLDER "noexec/program", pid), -EACCES, "file_on_a_noexec_mount");
+	umount(FOLDER "noexec");
+	equal(tell(&user, "o %d -1 0 0 /tmp", pid), -EINVAL, "directory");
+	unlink(FOLDER "fifo");
+	must(!mkfifo(FOLDER "fifo", 0666));
+	equal(tell(&user, "o %d -1 0 0 " FOLDER "fifo", pid), -EINVAL, "fifo");
+	equal(tell(&user, "o %d -1 0 0 /dev/zero", pid), -EINVAL, "device");
+	equal(tell(&user, "o %d -1 0 0 " FOLDER "nothing", pid), -ENOENT, "no_file");
+	check(tell(&user, "o %d -1 0 1000 /proc/self/mem", pid) < 0, "memory_of_a_process");
+	equal(tell(&user, "o %d -1 0 fffffff %s", pid, PROGRAM), -EINVAL, "offset_past_the_end");
+	equal(tell(&user, "o %d -1 0 fffffffffffffff0 %s", pid, PROGRAM), -EINVAL, "negative_offset");
+	equal(tell(&user, "o %d -1 200000000 %lx %s", pid, target_offset, PROGRAM) < 0, false, "even_semaphore");
+	equal(tell(&user, "o %d -1 100000000 %lx %s", pid, target_offset, PROGRAM), -EINVAL, "odd_semaphore");
+	tell(&user, "o %d -1 0 %lx %s", pid, data.offset, PROGRAM);
+	check(read_int(pid, &target_data) == 3, "data_are_left_alone");
+	must(!tell(&user, "c"));
+	check(is_clean(&victim), "nothing_is_left_of_files");
+	stop(&user);
+	stop(&victim);
+}
+
+/* ---- definitions (16, 17, 34, 35) --------------------------------------------------- */
+
+static void definitions(void)
+{
+	static const char *const odd[] = { "kernel", "return", "offset", "semaphore", "unmapped", "in_kernel" };
+	static const int errors[] = { EACCES, EINVAL, EINVAL, EINVAL, EFAULT, EFAULT };
+	static const char *const wrong[] = {
+		"x:t/one", "p:t/one", "p:t/one /tmp", "-:t/one", "p@uid=0:t/one " PROGRAM ":0x1000",
+		"p:t/one " PROGRAM ":0x1000 $nothing", "p:t/one " PROGRAM ":0x1000 +0(", "p:t/one " PROGRAM ":0x1000 @sym",
+	};
+	struct actor user = start(USER), victim = start(USER);
+	char longest[5000], *log, *after;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(odd); i++)
+		equal(tell(&user, "a %d %s", victim.pid, odd[i]), -errors[i], "definition_with_%s", odd[i]);
+	log = read_file(TRACING "error_log", NULL);
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		check(tell(&user, "d %d 0 60000 %s", victim.pid, wrong[i]) < 0, "wrong_definition_%zu", i + 1);
+	after = read_file(TRACING "error_log", NULL);
+	check(!strcmp(log, after), "nothing_of_it_is_in_error_log");
+	free(log);
+	free(after);
+	snprintf(longest, sizeof(longest), "p:t/one %s:0x%lx", PROGRAM, target_offset);
+	memset(longest + strlen(longest), ' ', sizeof(longest) - strlen(longest));
+	longest[sizeof(longest) - 1] = 0;
+	equal(tell(&user, "d %d 0 60000 %s", victim.pid, longest), -E2BIG, "definition_that_is_too_long");
+	/* sign-extended, it is an address of the kernel's text */
+	check(tell(&user, "R %d %llx 1 p:t/one %s:0x%lx a=+0xffffffff81000000(%%di):u64 b=+0xffffffff81000000(%%di):string",
+		   victim.pid, PERF_SAMPLE_RAW | 0ULL, PROGRAM, target_offset) >= 0 ||
+	      tell(&user, "R %d %llx 1 p:t/one %s:0x%lx a=+-2130706432(%%di):u64 b=+-2130706432(%%di):string",
+		   victim.pid, PERF_SAMPLE_RAW | 0ULL, PROGRAM, target_offset) >= 0, "addresses_of_the_kernel_may_be_named");
+	must(tell(&victim, "t 20") == 20);
+	equal(tell(&user, "k"), 20, "they_are_not_read");
+	must(!tell(&user, "c"));
+	check(is_clean(&victim), "nothing_is_left_of_definitions");
+	stop(&user);
+	stop(&victim);
+}
+
+/* ---- what a sample holds, what a descriptor can do (23, 34, 35) ------------------------- */
+
+static void samples(void)
+{
+	static const struct {
+		const char *name;
+		unsigned long long sample_type;
+		int exclude, error;
+	} kinds[] = {
+		{ "call_chains", PERF_SAMPLE_CALLCHAIN, 1, 0 },
+		{ "call_chains_of_the_kernel", PERF_SAMPLE_CALLCHAIN, 0, EACCES },
+		{ "registers", PERF_SAMPLE_REGS_USER | PERF_SAMPLE_REGS_INTR, 1, 0 },
+		{ "stacks", PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER, 1, 0 },
+		{ "physical_addresses", PERF_SAMPLE_PHYS_ADDR, 1, EACCES },
+		{ "branches", PERF_SAMPLE_BRANCH_STACK, 1, EOPNOTSUPP },
+	};
+	struct actor user = start(USER), victim = start(USER);
+	size_t i;
+	int event;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		event = tell(&user, "R %d %llx %d r:t/one %s:0x%lx v=$retval c=$comm s=+0(%%sp):u64[8]", victim.pid,
+			     kinds[i].sample_type | PERF_SAMPLE_TID | PERF_SAMPLE_IP | PERF_SAMPLE_RAW,
+			     kinds[i].exclude, PROGRAM, target_offset);
+		if (kinds[i].error) {
+			equal(event, -kinds[i].error, "samples_with_%s_are_refused", kinds[i].name);
+			continue;
+		}
+		if (event < 0)
+			note("%s: %s", kinds[i].name, strerror(-event));
+		must(tell(&victim, "t 20") == 20);
+		equal(tell(&user, "k"), 20, "samples_with_%s_hold_nothing_of_the_kernel", kinds[i].name);
+		must(!tell(&user, "c"));
+	}
+	check(is_clean(&victim), "nothing_is_left_of_samples");
+	stop(&user);
+	stop(&victim);
+}
+
+static void changes(void)
+{
+	struct actor user = start(USER), victim = start(USER);
+	int event = open_here(&user, &victim);
+
+	must(event >= 0);
+	equal(tell(&user, "I %d", event), 0, "what_an_event_is_cant_be_changed");
+	must(tell(&victim, "t 2") == 2);
+	equal(tell(&user, "r %d", event), 2, "and_it_counts_as_before");
+	stop(&user);
+	stop(&victim);
+}
+
+/* As another user: status 0 if the descriptor does what those of perf do. */
+static int use_descriptor(int fd)
+{
+	uint64_t n = 0;
+
+	if (setgroups(0, NULL) || setresgid(OTHER, OTHER, OTHER) || setresuid(OTHER, OTHER, OTHER))
+		return 1;
+	if (ioctl(fd, PERF_EVENT_IOC_DISABLE) || ioctl(fd, PERF_EVENT_IOC_ENABLE))
+		return 2;
+	return read(fd, &n, sizeof(n)) == sizeof(n) && n == 6 ? 0 : 3;
+}
+
+static void passed_on(void)
+{
+	struct actor user = start(USER), victim = start(USER), other = start(OTHER);
+	int event = open_here(&user, &victim), pidfd, fd, status;
+	pid_t pid;
+
+	must(event >= 0);
+	must(tell(&victim, "t 6") == 6);
+	pidfd = syscall(SYS_pidfd_open, user.pid, 0);
+	fd = syscall(SYS_pidfd_getfd, pidfd, tell(&user, "n %d", event), 0);
+	must(fd >= 0);
+	pid = fork();
+	must(pid >= 0);
+	if (!pid)
+		_exit(use_descriptor(fd));
+	must(waitpid(pid, &status, 0) == pid);
+	equal(status, 0, "another_user_can_read_what_is_passed_on");
+	stop(&user);
+	check(is_probed(&victim), "what_is_passed_on_stays_open");
+	check(is_clean(&other), "and_reaches_nobody_else");
+	close(fd);
+	close(pidfd);
+	check(is_clean(&victim), "nothing_is_left_of_what_was_passed_on");
+	stop(&victim);
+	stop(&other);
+}
+
+/* ---- semaphores (15, 43) ------------------------------------------------------------------ */
+
+static int open_with_semaphore(struct actor *user, struct actor *victim, unsigned long offset)
+{
+	return tell(user, "o %d -1 %lx00000000 %lx %s", victim->pid, offset, target_offset, PROGRAM);
+}
+
+static void semaphores_of_events(void)
+{
+	struct actor user = start(USER), root = start(0), victim = start(USER), other = start(OTHER);
+	struct place place = place_of((const void *)semaphores);
+	size_t size;
+
+	free(read_file(PROGRAM, &size));
+	check(open_with_semaphore(&user, &victim, place.offset) >= 0 && tell(&victim, "S 0") == 1,
+	      "semaphore_of_a_user_counts");
+	check(open_with_semaphore(&root, &victim, place.offset + 2) >= 0 && tell(&victim, "S 1") == 1,
+	      "another_one_of_root_counts_as_well");
+	equal(tell(&other, "S 0"), 0, "it_doesnt_in_another_users_process");
+	must(!tell(&user, "c"));
+	check(!tell(&victim, "S 0") && tell(&victim, "S 1") == 1, "each_goes_with_its_event");
+	must(!tell(&root, "c"));
+	must(!tell(&victim, "S 1"));
+	equal(open_with_semaphore(&user, &victim, (size + 2) & -2), -EINVAL, "semaphore_past_the_end");
+	equal(open_with_semaphore(&user, &victim, 0xfffffffe), -EINVAL, "semaphore_far_past_the_end");
+	check(open_with_semaphore(&user, &victim, target_offset + 2) >= 0 && is_probed(&victim),
+	      "semaphore_in_the_text_isnt_written");
+	must(!tell(&user, "c"));
+	check(is_clean(&victim), "nothing_is_left_of_semaphores");
+	stop(&user);
+	stop(&root);
+	stop(&victim);
+	stop(&other);
+}
+
+/* ---- who is meant (21, 22, 49) ------------------------------------------------------------------ */
+
+static void security_module(void)
+{
+	struct actor user, victim;
+	int event;
+
+	if (access("/proc/sys/kernel/yama/ptrace_scope", F_OK)) {
+		skip_one("no Yama here", "who_may_not_be_traced_is_refused");
+		return;
+	}
+	user = start(USER);
+	victim = start(USER);
+	set_sysctl("yama/ptrace_scope", "1");
+	check(is_refused(open_here(&user, &victim)) && is_clean(&victim), "who_isnt_a_descendant_is_refused");
+	event = open_here(&user, &user);
+	check(event >= 0 && tell(&user, "t 2") == 2 && tell(&user, "r %d", event) == 2, "a_process_may_probe_itself");
+	set_sysctl("yama/ptrace_scope", "2");
+	check(is_refused(open_here(&user, &victim)) && is_clean(&victim), "nobody_may_trace_another_process");
+	set_sysctl("yama/ptrace_scope", "0");
+	check(open_here(&user, &victim) >= 0, "it_may_be_traced_again");
+	stop(&user);
+	stop(&victim);
+}
+
+static int outside_pid;
+
+static void try_from_pid_namespace(void)
+{
+	struct actor user;
+
+	must(!unshare(CLONE_NEWPID));
+	user = start(USER);
+	if (open_on(&user, outside_pid) != -ESRCH)
+		_exit(1);
+	if (open_on(&user, 1) < 0 || tell(&user, "t 3") != 3 || tell(&user, "r 0") != 3)
+		_exit(2);
+	stop(&user);
+}
+
+static void namespaces(void)
+{
+	struct actor user = start(USER), victim = start(USER), root = start(0);
+	pid_t zombie = fork();
+
+	must(zombie >= 0);
+	if (!zombie) {
+		must(!setresgid(USER, USER, USER) && !setresuid(USER, USER, USER));
+		_exit(0);
+	}
+	outside_pid = victim.pid;
+	equal(in_child(try_from_pid_namespace), 0, "pids_are_those_of_the_callers_namespace");
+	check(is_clean(&victim), "whoever_has_the_number_outside_is_not_probed");
+	usleep(100000);
+	equal(open_on(&user, zombie) == -ESRCH || is_refused(open_on(&user, zombie)), true, "who_waits_to_be_buried");
+	waitpid(zombie, NULL, 0);
+	must(!tell(&user, "N"));
+	check(is_refused(open_here(&user, &victim)) && is_clean(&victim), "root_of_a_namespace_and_a_process_outside");
+	check(is_refused(open_here(&user, &root)) && is_clean(&root), "root_of_a_namespace_and_root");
+	stop(&user);
+	stop(&victim);
+	stop(&root);
+}
+
+/* ---- the end (24) ------------------------------------------------------------------------ */
+
+static void targets_end(void)
+{
+	struct actor user = start(USER), victim = start(USER);
+	int pid = victim.pid;
+
+	must(open_here(&user, &victim) >= 0);
+	must(tell(&victim, "t 4") == 4);
+	stop(&victim);
+	equal(tell(&user, "r 0"), 4, "count_outlives_its_target");
+	equal(open_on(&user, pid), -ESRCH, "who_has_ended_is_nobody");
+	stop(&user);
+}
+
+int main(int argc, char **argv)
+{
+	struct place place;
+
+	if (argc > 1 && !strcmp(argv[1], "act"))
+		return run_actor();
+	must(!getuid());
+	mkdir(FOLDER, 0755);
+	copy_program(PROGRAM, 0, 0755);
+	copy_program(FOLDER "setuid", 0, 04755);
+	copy_program(FOLDER "setgid", 0, 02755);
+	place = place_of((const void *)target);
+	target_offset = place.offset;
+	find_libc();
+	set_sysctl("perf_event_paranoid", "2");
+
+	own_process();
+	others();
+	executes(FOLDER "setuid", "set_user_id");
+	executes(FOLDER "setgid", "set_group_id");
+	not_dumpable();
+	one_thread_is_another_user(false);
+	one_thread_is_another_user(true);
+	user_changes();
+	files();
+	definitions();
+	samples();
+	changes();
+	passed_on();
+	semaphores_of_events();
+	security_module();
+	namespaces();
+	targets_end();
+	return finish();
+}
