@@ -14,7 +14,10 @@
 #include "util/probe-event.h"
 #include "util/probe-file.h"
 #include "util/strlist.h"
+#include "private.h"
 #include "refusal.h"
+#include "store.h"
+#include "store.h"
 
 /* --- what is in uprobe_events --- */
 
@@ -24,7 +27,7 @@ static struct strlist *read_events(void)
 	struct strlist *events;
 	int fd;
 
-	fd = open_trace_file("uprobe_events", false);
+	fd = uprobe_store__open(false, open_trace_file("uprobe_events", false));
 	if (fd < 0)
 		return NULL;
 	events = probe_file__get_rawlist(fd);
@@ -221,7 +224,7 @@ static bool is_ours(struct perf_probe_event *pev, const char *command)
  * @before: what tracefs held before the command
  *
  * Return: a sentence with the command and the kernel's reason, to be freed, or
- * NULL if error_log doesn't tell.
+ * NULL if error_log doesn't tell. If it was to be the user's own: the rule that it breaks.
  */
 char *uprobe_refusal__why(struct perf_probe_event *pevs, int npevs,
 			  const struct uprobe_before *before)
@@ -232,6 +235,8 @@ char *uprobe_refusal__why(struct perf_probe_event *pevs, int npevs,
 	bool ours = false;
 	int i, len;
 
+	if (uprobe_store__is_used())
+		return uprobe_private__why_not();
 	read_newest(&newest);
 	if (newest.first && before->refusal && !strcmp(newest.first, before->refusal))
 		goto out;
@@ -273,13 +278,13 @@ static bool is_left(const struct probe_trace_event *tev, const struct uprobe_bef
 
 static bool remove_event(const struct probe_trace_event *tev)
 {
-	int fd = open_trace_file("uprobe_events", true);
+	int fd = uprobe_store__open(true, open_trace_file("uprobe_events", true));
 	char *command = NULL;
 	bool removed;
 
 	if (asprintf(&command, "-:%s/%s", tev->group, tev->event) < 0)
 		command = NULL;
-	removed = fd >= 0 && command && write(fd, command, strlen(command)) >= 0;
+	removed = fd >= 0 && command && uprobe_store__write(fd, command) >= 0;
 	free(command);
 	if (fd >= 0)
 		close(fd);

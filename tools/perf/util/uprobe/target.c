@@ -18,6 +18,7 @@
 #include "util/debug.h"
 #include "util/namespaces.h"
 #include "util/strbuf.h"
+#include "boundary.h"
 #include "target.h"
 
 /* The path is the one in the mount namespace that --target-ns asks for. */
@@ -133,6 +134,28 @@ char *uprobe_target__code(const char *path, struct nsinfo *nsi, u64 offset)
 	elf_end(elf);
 	close(fd);
 	return code;
+}
+
+/**
+ * uprobe_target__boundary - does a place in a file lie inside of an instruction?
+ * @path: of the file
+ * @nsi: whose mount namespace @path is looked up in, NULL: ours
+ * @offset: in the file
+ * @boundary: set if so: see boundary.h
+ *
+ * Return: false also if the file doesn't tell.
+ */
+bool uprobe_target__boundary(const char *path, struct nsinfo *nsi, u64 offset,
+			     struct uprobe_boundary *boundary)
+{
+	int fd = open_in(nsi, path);
+	bool is_inside;
+
+	if (fd < 0)
+		return false;
+	is_inside = uprobe_boundary__is_inside(fd, offset, boundary);
+	close(fd);
+	return is_inside;
 }
 
 /**

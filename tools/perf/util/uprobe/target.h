@@ -12,9 +12,12 @@
 #define UPROBE_BAD_OPTION 129
 
 struct nsinfo;
+struct uprobe_boundary;
 
 void uprobe_target__require(const char *path, struct nsinfo *nsi);
 char *uprobe_target__code(const char *path, struct nsinfo *nsi, u64 offset);
+bool uprobe_target__boundary(const char *path, struct nsinfo *nsi, u64 offset,
+			     struct uprobe_boundary *boundary);
 bool uprobe_target__offset(const char *path, struct nsinfo *nsi, u64 address, u64 *offset);
 
 #endif /* __PERF_UPROBE_TARGET_H */

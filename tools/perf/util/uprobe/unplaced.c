@@ -24,6 +24,7 @@
 #include "util/probe-finder.h"
 #include "util/string2.h"
 #include "util/symbol.h"
+#include "boundary.h"
 #include "target.h"
 #include "unplaced.h"
 
@@ -276,6 +277,20 @@ static char *not_in_code(const struct perf_probe_event *pev)
 	return line;
 }
 
+static char *inside_an_instruction(const struct perf_probe_event *pev, u64 offset)
+{
+	struct uprobe_boundary boundary = {};
+	char *line;
+
+	if (!uprobe_target__boundary(pev->target, pev->nsi, offset, &boundary))
+		return NULL;
+	line = sentence("%s: offset %#" PRIx64 " is inside of an instruction, where a breakpoint changes what the program does: the nearest ones begin at %s+%#" PRIx64 " and %s+%#" PRIx64,
+			pev->target, offset, boundary.function, boundary.before, boundary.function,
+			boundary.after);
+	free(boundary.function);
+	return line;
+}
+
 /* What perf would leave out without a word stands in the way of a wrong place. */
 static char *misplaced_offset(const struct perf_probe_event *pev)
 {
@@ -286,7 +301,8 @@ static char *misplaced_offset(const struct perf_probe_event *pev)
 		return sentence("%s: %s+%#lx is an offset and another one: add the two numbers, %#" PRIx64,
 				pev->target, pp->function, pp->offset, pp->abs_address + pp->offset);
 	line = past_the_file(pev);
-	return line ?: not_in_code(pev);
+	line = line ?: not_in_code(pev);
+	return line ?: inside_an_instruction(pev, pp->abs_address);
 }
 
 static char *why_no_return(const struct perf_probe_event *pev, const struct facts *facts)
@@ -416,7 +432,8 @@ char *uprobe_unplaced__why(struct perf_probe_event *pev, int error)
  * @pev: the definition, resolved
  *
  * Offsets aren't always compared with the end of the function or with the code of
- * the file when they are resolved, nor return probes with the source file.
+ * the file when they are resolved, nor return probes with the source file; and nothing asks
+ * whether an instruction begins there.
  *
  * Context: between init_probe_symbol_maps() and exit_probe_symbol_maps().
  * Return: a sentence, to be freed, or NULL if all is well.
@@ -424,6 +441,8 @@ char *uprobe_unplaced__why(struct perf_probe_event *pev, int error)
 char *uprobe_unplaced__misplaced(struct perf_probe_event *pev)
 {
 	struct facts facts = {};
+	char *line = NULL;
+	int i;
 
 	if (!pev->target || !pev->uprobes || pev->sdt || !pev->point.function)
 		return NULL;
@@ -434,7 +453,9 @@ char *uprobe_unplaced__misplaced(struct perf_probe_event *pev)
 	if (!pev->point.offset)
 		return NULL;
 	look_at_symbols(pev, &facts);
-	if (!facts.symbol || pev->point.offset < facts.size)
-		return NULL;
-	return past_the_function(pev, facts.size);
+	if (facts.symbol && pev->point.offset >= facts.size)
+		return past_the_function(pev, facts.size);
+	for (i = 0; i < pev->ntevs && !line; i++)
+		line = inside_an_instruction(pev, pev->tevs[i].point.address);
+	return line;
 }
