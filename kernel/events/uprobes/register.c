@@ -232,9 +232,9 @@ static int add_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc,
  */
 static void remove_consumer(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
-	/* returns look into the list; who misses @uc there, misses it here, too */
+	/* from now on returns look into the list: an entry that misses @uc there has a return that misses it here */
 	WRITE_ONCE(uprobe->sole_returner, NULL);
-	/* pairs with the order of an entry's and its return's reads, and so does the next */
+	/* an entry reads before its return does, which x86 keeps without a barrier; for the next one, too */
 	smp_wmb();
 	list_del_rcu(&uc->cons_node);
 	/* who passes @uc over by the new @sole doesn't find it in the list later */

@@ -405,17 +405,18 @@ static void measure_unwanted_events(void)
 /* ---- the same beside what a user without privilege has ------------------- */
 
 #define USER		1000
+#define OTHER_USER	1001
 #define USER_HITS	1000000
 
-static void become_user(void)
+static void become_user(int user)
 {
-	if (setresgid(USER, USER, USER) || setresuid(USER, USER, USER) || prctl(PR_SET_DUMPABLE, 1))
-		err(1, "user");
+	if (setresgid(user, user, user) || setresuid(user, user, user) || prctl(PR_SET_DUMPABLE, 1))
+		err(1, "user %d", user);
 }
 
 static void open_as_user(void *pid, unsigned int times)
 {
-	become_user();
+	become_user(USER);
 	exclude_kernel = 1;
 	open_events(pid, times);
 }
@@ -425,7 +426,7 @@ static void be_hit(int in, int out)
 {
 	char byte = 0;
 
-	become_user();
+	become_user(USER);
 	while (write(out, &byte, 1) == 1 && read(in, &byte, 1) == 1)
 		call_first(NULL, USER_HITS);
 	_exit(0);
@@ -452,16 +453,39 @@ static int start_users_process(int to[2], int from[2])
 	return pid;
 }
 
+/* It tells by its status how many sections there are more. */
+static void measure_as_other_user(const char *subject)
+{
+	unsigned int first = next_section;
+	int pid, status;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid) {
+		become_user(OTHER_USER);
+		measure_unwanted_beside(subject);
+		fflush(stdout);
+		_exit(next_section - first);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || !WEXITSTATUS(status))
+		errx(1, "the other user's process has failed");
+	next_section += WEXITSTATUS(status);
+}
+
 static void measure_unwanted_by_user(void)
 {
 	int to[2], from[2], pid = start_users_process(to, from), holder;
 	char byte = 0;
 
 	write_text("/proc/sys/kernel/perf_event_paranoid", 0, "2");
+	measure_as_other_user("no-user");
 	holder = start_holder(open_as_user, pid);
 	if (write(to[1], &byte, 1) != 1 || read(from[0], &byte, 1) != 1)
 		errx(1, "the user's process has died");
 	measure_unwanted_beside("user");
+	measure_as_other_user("other-user");
 	end_process(holder);
 	end_process(pid);
 	close(to[1]);
