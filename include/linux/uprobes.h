@@ -326,9 +326,8 @@ void uprobe_visit_later(struct mm_struct *mm);
 struct mm_struct *uprobe_mm_of_process(struct task_struct *task);
 unsigned long uprobe_pending(struct uprobe *uprobe, struct uprobe_consumer *uc);
 unsigned int uprobe_call_depth(const struct uprobe_call *call);
-int uprobe_target_get(struct task_struct *task, bool heritable);
-void uprobe_target_put(struct task_struct *task, bool heritable);
-void uprobe_target_lost(void);
+int uprobe_target_get(struct task_struct *task);
+void uprobe_target_put(struct task_struct *task);
 bool uprobe_task_has_perf_event(const struct task_struct *task,
 				const struct trace_event_call *call,
 				bool (*may)(struct perf_event *event, void *data),
@@ -352,9 +351,18 @@ bool trace_uprobe_rights_matter(void);
 void trace_uprobe_count_shed(void);
 int trace_uprobe_describe(struct perf_event *event, unsigned int cmd,
 			  void __user *arg);
+bool trace_uprobe_may_filter(struct perf_event *event, const char *text);
+void trace_uprobe_not_inherited(struct perf_event *event);
 #else
 static inline bool trace_uprobe_rights_matter(void) { return false; }
 static inline void trace_uprobe_count_shed(void) { }
+static inline bool trace_uprobe_may_filter(struct perf_event *event,
+					   const char *text)
+{
+	return true;
+}
+
+static inline void trace_uprobe_not_inherited(struct perf_event *event) { }
 #endif
 
 /* ---- hooks for mm, fork, exec, signals and entry code ------------------- */

@@ -502,8 +502,19 @@ void trace_uprobe_perf_count(struct trace_uprobe *tu);
 void trace_uprobe_perf_lose(struct trace_uprobe *tu);
 void trace_uprobe_perf_record(struct trace_uprobe_hit *hit);
 void trace_uprobe_visit_target(struct perf_event *event);
-struct uprobe *trace_uprobe_begin_leave(struct perf_event *event);
-void trace_uprobe_end_leave(struct perf_event *event, struct uprobe *uprobe);
+/**
+ * struct trace_uprobe_leave - what a perf event without privilege leaves when it is closed
+ * @uprobe: its place, held; NULL: it had privilege
+ * @mm: where its sites are, with a user; or NULL
+ */
+struct trace_uprobe_leave {
+	struct uprobe		*uprobe;
+	struct mm_struct	*mm;
+};
+
+struct trace_uprobe_leave trace_uprobe_begin_leave(struct perf_event *event);
+void trace_uprobe_end_leave(struct perf_event *event,
+			    struct trace_uprobe_leave leave);
 #ifdef CONFIG_BPF_EVENTS
 int trace_uprobe_run_bpf(struct trace_uprobe *tu, unsigned long func,
 			 struct pt_regs *regs);

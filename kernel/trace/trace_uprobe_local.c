@@ -198,9 +198,21 @@ static void uncharge(struct trace_uprobe *tu)
 	tu->is_charged = false;
 }
 
+/* They have a cache of their own in trace_events.c, which kfree() knows. */
+static void free_fields(struct trace_event_call *call)
+{
+	struct ftrace_event_field *field, *next;
+
+	list_for_each_entry_safe(field, next, trace_get_fields(call), link) {
+		list_del(&field->link);
+		kfree(field);
+	}
+}
+
 static void free_event(struct trace_uprobe *tu)
 {
 	uncharge(tu);
+	free_fields(trace_uprobe_call(tu));
 	free_percpu(trace_uprobe_call(tu)->perf_events);
 	trace_uprobe_free(tu);
 }
@@ -351,6 +363,9 @@ static struct trace_event_call *finish_event(struct trace_uprobe *tu, int ret)
 		ret = account_text((const char **)&trace_uprobe_call(tu)->print_fmt);
 	if (!ret)
 		ret = make_perf_lists(trace_uprobe_call(tu));
+	/* for filters; of others event_define_fields() does it */
+	if (!ret)
+		ret = trace_uprobe_fields[0].define_fields(trace_uprobe_call(tu));
 	if (ret) {
 		free_event(tu);
 		return ERR_PTR(ret);

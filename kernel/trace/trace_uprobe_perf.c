@@ -39,7 +39,6 @@ void trace_uprobe_init_filter(struct trace_uprobe_filter *users)
 	users->nr_systemwide = 0;
 	users->nr_guarded = 0;
 	users->nr_listed = 0;
-	users->nr_unlisted = 0;
 	INIT_LIST_HEAD(&users->perf_events);
 	rwlock_init(&users->rwlock);
 }
@@ -104,7 +103,7 @@ static bool is_listed(struct trace_probe_event *its, const struct mm_struct *mm,
 {
 	struct perf_event *event;
 
-	*inherited = READ_ONCE(its->filter->nr_unlisted);
+	*inherited = false;
 	list_for_each_entry(event, &its->filter->perf_events, hw.tp_list) {
 		if (is_alive(event) && target_mm(event) == mm &&
 		    may(event, data))
@@ -179,8 +178,7 @@ static bool is_own(struct trace_uprobe *tu)
 	if (!ctx)
 		return false;
 	if (READ_ONCE(ctx->nr_events) > FEW &&
-	    READ_ONCE(users->nr_listed) <= FEW &&
-	    !READ_ONCE(users->nr_unlisted))
+	    READ_ONCE(users->nr_listed) <= FEW)
 		return is_own_listed(users);
 	return uprobe_task_has_perf_event(current, trace_uprobe_call(tu),
 					  trace_uprobe_may_hear, NULL);
@@ -276,18 +274,11 @@ static void join_users(struct trace_uprobe_filter *users,
  */
 static int open_guarded(struct trace_probe *tp, struct perf_event *event)
 {
-	struct trace_uprobe *tu;
 	struct mm_struct *mm;
 
 	if (!trace_uprobe_charge_event(event)) {
 		INIT_LIST_HEAD(&event->hw.tp_list);
-		if (!event->parent)
-			return -EDQUOT;
-		/* fork goes on without */
-		tp->event->filter->nr_unlisted++;
-		for_each_probe_of(tu, tp)
-			this_cpu_inc(tu->counts->other[UPROBE_MISSED_INSTALL]);
-		return 0;
+		return -EDQUOT;
 	}
 	join_users(tp->event->filter, event);
 	if (event->parent || trace_uprobe_is_local(trace_uprobe_of(tp)))
@@ -333,7 +324,7 @@ int trace_uprobe_perf_open(struct trace_probe *tp, struct perf_event *event)
 	ret = trace_uprobe_grant(event);
 	if (ret)
 		return ret;
-	ret = target ? uprobe_target_get(target, event->attr.inherit) : 0;
+	ret = target ? uprobe_target_get(target) : 0;
 	if (ret) {
 		trace_uprobe_revoke(event);
 		return ret;
@@ -470,6 +461,24 @@ static int close_privileged(struct trace_probe *tp, struct perf_event *event)
 	return trace_uprobe_ask_again(tp, false);
 }
 
+/**
+ * trace_uprobe_not_inherited - a child begins without a perf event
+ * @event: its parent's, whose user may have no more: -EDQUOT
+ *
+ * Context: task context; in perf_event_init_task(), which holds no lock of ours.
+ */
+void trace_uprobe_not_inherited(struct perf_event *event)
+{
+	struct trace_uprobe *oldest, *tu;
+
+	guard(mutex)(&event_mutex);
+	oldest = trace_uprobe_of_call(event->tp_event);
+	if (!oldest)
+		return;
+	for_each_probe_of(tu, &oldest->tp)
+		this_cpu_inc(tu->counts->other[UPROBE_MISSED_INSTALL]);
+}
+
 /* Is another event listed that is for this address space, and may be? */
 static bool wants_still(struct trace_probe_event *its, struct mm_struct *mm)
 {
@@ -484,12 +493,31 @@ static bool wants_still(struct trace_probe_event *its, struct mm_struct *mm)
 }
 
 /*
- * Where @event, which isn't listed any more, had its sites, as far as that is known and
+ * A thread has ended, and others go on; with a program that has executed since, @event has nothing
+ * to do, and may have no right to hold it up.
+ */
+static struct mm_struct *mm_of_others(struct perf_event *event)
+{
+	struct mm_struct *mm = uprobe_mm_of_process(event->hw.target);
+	struct trace_uprobe_look look = { .mm = mm };
+	bool may;
+
+	if (!mm)
+		return NULL;
+	scoped_guard(rcu)
+		may = trace_uprobe_may_probe(event, &look);
+	if (may)
+		return mm;
+	mmput_async(mm);
+	return NULL;
+}
+
+/*
+ * Where @event, which is about to be closed, has its sites, as far as that is known and
  * matters; to be given back. A child that comes to run, or executes something, asks who is
  * listed.
  */
-static struct mm_struct *mm_to_visit(struct trace_probe_event *its,
-				     struct perf_event *event)
+static struct mm_struct *mm_to_leave(struct perf_event *event)
 {
 	struct mm_struct *mm;
 
@@ -498,13 +526,7 @@ static struct mm_struct *mm_to_visit(struct trace_probe_event *its,
 		return NULL;
 	mm = goes_with_current(event) ? get_task_mm(current) :
 					get_target_mm(event);
-	/* a thread has ended, and others go on */
-	mm = mm ?: uprobe_mm_of_process(event->hw.target);
-	if (mm && wants_still(its, mm)) {
-		mmput_async(mm);
-		return NULL;
-	}
-	return mm;
+	return mm ?: mm_of_others(event);
 }
 
 /* What a local event has made in its target, trace_uprobe_end_leave() takes away. */
@@ -513,17 +535,16 @@ static int close_guarded(struct trace_probe *tp, struct perf_event *event)
 	struct mm_struct *mm;
 
 	/* it was one too many */
-	if (list_empty(&event->hw.tp_list)) {
-		tp->event->filter->nr_unlisted -= !!event->parent;
+	if (list_empty(&event->hw.tp_list))
 		return 0;
-	}
 	leave_users(tp->event->filter, event);
 	trace_uprobe_uncharge_event(event);
 	if (trace_uprobe_is_local(trace_uprobe_of(tp)))
 		return 0;
-	mm = mm_to_visit(tp->event, event);
+	mm = mm_to_leave(event);
 	if (mm) {
-		uprobe_visit_later(mm);
+		if (!wants_still(tp->event, mm))
+			uprobe_visit_later(mm);
 		mmput_async(mm);
 	}
 	return 0;
@@ -542,11 +563,9 @@ int trace_uprobe_perf_close(struct trace_probe *tp, struct perf_event *event)
 	bool guarded = !trace_uprobe_is_privileged(event);
 	int ret;
 
-	if (event->parent && current->in_execve)
-		uprobe_target_lost();
 	ret = guarded ? close_guarded(tp, event) : close_privileged(tp, event);
 	if (event->hw.target)
-		uprobe_target_put(event->hw.target, event->attr.inherit);
+		uprobe_target_put(event->hw.target);
 	/* who listens no more hasn't been heard since perf took it out of its lists */
 	if (guarded && !--tp->event->filter->nr_guarded)
 		trace_probe_clear_flag(tp, TRACE_UPROBE_FLAG_GUARDED);
@@ -583,38 +602,42 @@ void trace_uprobe_visit_target(struct perf_event *event)
  * @event: its perf event
  *
  * Context: task context.
- * Return: for trace_uprobe_end_leave(): its place, held, if it was opened without
- * privilege; else NULL.
+ * Return: for trace_uprobe_end_leave(): its place and where its sites are, both held, if it was
+ * opened without privilege; else nothing.
  */
-struct uprobe *trace_uprobe_begin_leave(struct perf_event *event)
+struct trace_uprobe_leave trace_uprobe_begin_leave(struct perf_event *event)
 {
 	struct trace_uprobe *tu = trace_uprobe_of_call(event->tp_event);
+	struct trace_uprobe_leave leave = {};
 
-	return trace_uprobe_is_privileged(event) ? NULL :
-						   uprobe_hold(tu->uprobe);
+	if (!trace_uprobe_is_privileged(event)) {
+		leave.uprobe = uprobe_hold(tu->uprobe);
+		leave.mm = mm_to_leave(event);
+	}
+	return leave;
 }
 
 /**
  * trace_uprobe_end_leave - take its sites away
  * @event: its perf event, which is closed
- * @uprobe: what trace_uprobe_begin_leave() returned
+ * @leave: what trace_uprobe_begin_leave() returned
  *
  * Context: task context, may sleep; no locks, but those that perf has of a task that
  * ends.
  */
-void trace_uprobe_end_leave(struct perf_event *event, struct uprobe *uprobe)
+void trace_uprobe_end_leave(struct perf_event *event,
+			    struct trace_uprobe_leave leave)
 {
 	struct trace_uprobe *tu = trace_uprobe_of_call(event->tp_event);
-	struct mm_struct *mm;
 
-	if (!uprobe)
+	if (!leave.uprobe)
 		return;
-	mm = mm_to_visit(tu->tp.event, event);
-	if (mm) {
-		uprobe_visit(uprobe, mm, false);
-		mmput_async(mm);
+	if (leave.mm) {
+		if (!wants_still(tu->tp.event, leave.mm))
+			uprobe_visit(leave.uprobe, leave.mm, false);
+		mmput_async(leave.mm);
 	}
-	uprobe_put(uprobe);
+	uprobe_put(leave.uprobe);
 }
 
 /* ---- hits --------------------------------------------------------------- */

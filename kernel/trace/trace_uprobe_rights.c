@@ -32,6 +32,7 @@
 #include <linux/sched/signal.h>
 #include <linux/security.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/sysctl.h>
 #include <linux/uidgid.h>
 
@@ -283,11 +284,17 @@ static int check_attributes(struct perf_event *event)
 	return event->attr.exclude_kernel ? 0 : -EACCES;
 }
 
-/* Stock asks for no more of who opens an event of tracefs. */
+/*
+ * Stock asks for no more of who opens an event of tracefs, which root has made; nor of who wants it of
+ * all processes, if kernel.perf_event_paranoid lets him. perf asks for that behind us.
+ */
 static bool is_admin(const struct perf_event *event)
 {
-	return capable(CAP_SYS_ADMIN) ||
-	       (event->attr.type == PERF_TYPE_TRACEPOINT && perfmon_capable());
+	if (capable(CAP_SYS_ADMIN))
+		return true;
+	return event->attr.type == PERF_TYPE_TRACEPOINT &&
+	       (perfmon_capable() ||
+		(!event->hw.target && !perf_allow_cpu()));
 }
 
 /* ptrace_may_access() says yes to whoever asks about himself, and doesn't look at others. */
@@ -339,13 +346,16 @@ int trace_uprobe_check_opener(struct perf_event *event)
  * @call: the event
  * @event: being opened
  *
+ * For a local event trace_uprobe_lock_target() has just asked.
+ *
  * Context: event_mutex held.
  * Return: as trace_uprobe_check_opener().
  */
 int trace_uprobe_may_open(struct trace_event_call *call,
 			  struct perf_event *event)
 {
-	return trace_uprobe_check_opener(event);
+	return event->attr.type == PERF_TYPE_TRACEPOINT ?
+	       trace_uprobe_check_opener(event) : 0;
 }
 
 static u32 label_of_target(const struct perf_event *event)
@@ -395,7 +405,9 @@ int trace_uprobe_grant(struct perf_event *event)
 
 	if (event->parent || is_admin(event))
 		return 0;
-	/* a target it has: trace_uprobe_check_opener() */
+	/* what it was let in for may have been forbidden meanwhile */
+	if (!event->hw.target)
+		return -EACCES;
 	grant = kmalloc(sizeof(*grant), GFP_KERNEL);
 	if (!grant)
 		return -ENOMEM;
@@ -452,6 +464,23 @@ bool trace_uprobe_charge_event(struct perf_event *event)
 void trace_uprobe_uncharge_event(struct perf_event *event)
 {
 	uprobe_user_uncharge(grant_of(event)->user, UPROBE_QUOTA_EVENTS, 1);
+}
+
+/**
+ * trace_uprobe_may_filter - may a perf event have this filter?
+ * @event: any that has filters
+ * @text: the filter
+ *
+ * ".function" compares a field with an address of the kernel. Who chooses what is in the field
+ * would learn where the kernel is.
+ *
+ * Return: false if it is on a uprobe, was opened without privilege, and has that.
+ */
+bool trace_uprobe_may_filter(struct perf_event *event, const char *text)
+{
+	return !event->tp_event ||
+	       !(event->tp_event->flags & TRACE_EVENT_FL_UPROBE) ||
+	       trace_uprobe_is_privileged(event) || !strstr(text, ".function");
 }
 
 /* ---- changes --------------------------------------------------------------- */

@@ -133,7 +133,8 @@ int uprobe_text_read(struct mm_struct *mm, unsigned long vaddr, void *buf,
 
 /*
  * Is there memory for one page more of the process? To make it get_user_pages() would have a
- * process of its memory cgroup killed, if that is at its limit: mem_cgroup_oom().
+ * process of its memory cgroup killed, if that is at its limit: mem_cgroup_oom(). Asked with
+ * __GFP_NORETRY: try_charge_memcg() would go on for as long as reclaim finds anything.
  */
 static bool has_room(struct mm_struct *mm)
 {
@@ -146,7 +147,8 @@ static bool has_room(struct mm_struct *mm)
 		return false;
 	folio = folio_alloc(GFP_HIGHUSER_MOVABLE | UPROBE_MAY_FAIL, 0);
 	has = folio &&
-	      !mem_cgroup_charge(folio, mm, GFP_KERNEL | UPROBE_MAY_FAIL);
+	      !mem_cgroup_charge(folio, mm,
+				 GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (folio)
 		folio_put(folio);
 	if (space)

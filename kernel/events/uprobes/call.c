@@ -739,30 +739,41 @@ bool uprobe_calls_want(const struct uprobe *uprobe,
 
 /* ---- fork and exit ------------------------------------------------------ */
 
-static u64 inherit(const struct open_call *call, struct task_struct *child)
+/* @payer: set to whom the child's call has been charged, or to an error if he has too many. */
+static u64 inherit(const struct open_call *call, struct task_struct *child,
+		   struct uprobe_user **payer)
 {
 	struct uprobe *uprobe;
 	u64 inheritors = 0;
 
+	*payer = NULL;
 	rcu_read_lock_trace();
 	uprobe = uprobe_of_call(call);
 	if (uprobe)
 		inheritors = uprobe_inheritors(uprobe, call->epoch,
-					       call->takers, child);
+					       call->takers, child, payer);
+	if (!uprobe_user_charge(*payer, UPROBE_QUOTA_CALLS, 1))
+		*payer = ERR_PTR(-EDQUOT);
 	rcu_read_unlock_trace();
 	return inheritors;
 }
 
-/* The child is counted to the same user. */
-static struct open_call *copy_call(const struct open_call *from)
+/* @ut: of the child; or NULL */
+static struct open_call *copy_call(const struct uprobe_thread *ut,
+				   const struct open_call *from,
+				   struct uprobe_user *payer)
 {
 	struct open_call *copy;
 
-	if (!uprobe_user_charge(from->payer, UPROBE_QUOTA_CALLS, 1))
+	if (IS_ERR(payer))
 		return NULL;
-	copy = kmemdup(from, sizeof(*from) + from->room, GFP_KERNEL_ACCOUNT);
-	if (!copy)
-		uprobe_user_uncharge(from->payer, UPROBE_QUOTA_CALLS, 1);
+	copy = !ut ? NULL :
+	       kmemdup(from, sizeof(*from) + from->room,
+		       GFP_KERNEL_ACCOUNT | UPROBE_MAY_FAIL);
+	if (copy)
+		copy->payer = payer;
+	else
+		uprobe_user_uncharge(payer, UPROBE_QUOTA_CALLS, 1);
 	return copy;
 }
 
@@ -780,6 +791,7 @@ void uprobe_calls_inherit(struct uprobe_thread *ut,
 {
 	struct open_call **tail = ut ? &ut->calls : NULL;
 	const struct open_call *from;
+	struct uprobe_user *payer;
 	struct open_call *copy;
 
 	if (ut)
@@ -788,10 +800,10 @@ void uprobe_calls_inherit(struct uprobe_thread *ut,
 		struct open_call call = *from;
 
 		cond_resched();
-		call.takers = inherit(from, child);
+		call.takers = inherit(from, child, &payer);
 		if (!call.takers)
 			continue;
-		copy = ut ? copy_call(from) : NULL;
+		copy = copy_call(ut, from, payer);
 		if (!copy) {
 			count_call(&call, UPROBE_MISSED_MEMORY);
 			continue;

@@ -189,7 +189,7 @@ static bool has_vacant_place(const struct poke *poke, unsigned long start,
 	from = uprobe_offset_of(vma, max(start, vma->vm_start));
 	to = uprobe_offset_of(vma, min(end, vma->vm_end));
 	while ((uprobe = uprobe_registry_next(file_inode(vma->vm_file), from,
-					      to))) {
+					      to, false))) {
 		from = uprobe->offset + 1;
 		site = uprobe_site_get(vma->vm_mm,
 				       uprobe_vaddr_of(vma, uprobe->offset));

@@ -527,7 +527,8 @@ static void grow_list(struct uprobe_thread *ut, unsigned int room)
 	room = min(room, LIST_MAX);
 	if (room <= ut->room)
 		return;
-	list = kvmalloc_array(room, sizeof(*list), GFP_KERNEL_ACCOUNT);
+	list = kvmalloc_array(room, sizeof(*list),
+			      GFP_KERNEL_ACCOUNT | UPROBE_MAY_FAIL);
 	if (!list)
 		return;
 	kvfree(ut->list);
@@ -542,7 +543,7 @@ static void grow_buffer(struct uprobe_thread *ut, size_t size)
 	size = min(size, GATHER_MAX);
 	if (size <= ut->buffer_size)
 		return;
-	buffer = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+	buffer = kvmalloc(size, GFP_KERNEL_ACCOUNT | UPROBE_MAY_FAIL);
 	if (!buffer)
 		return;
 	kvfree(ut->buffer);

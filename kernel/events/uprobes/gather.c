@@ -111,7 +111,7 @@ static bool remember_bad(struct uprobe_unread *unread, unsigned long addr)
 
 	if (unread->nr_bad == unread->room) {
 		bad = krealloc_array(unread->bad, room, sizeof(*bad),
-				     GFP_KERNEL_ACCOUNT);
+				     GFP_KERNEL_ACCOUNT | UPROBE_MAY_FAIL);
 		if (!bad)
 			return false;
 		unread->bad = bad;

@@ -21,12 +21,12 @@
 #define MIN_BITS	4
 #define MAX_BITS	20
 
-static struct uprobe_table *alloc_table(unsigned int bits)
+static struct uprobe_table *alloc_table(unsigned int bits, gfp_t may_fail)
 {
 	struct uprobe_table *table;
 
 	table = kvzalloc(struct_size(table, buckets, 1UL << bits),
-			 GFP_KERNEL_ACCOUNT);
+			 GFP_KERNEL_ACCOUNT | may_fail);
 	if (table) {
 		table->bits = bits;
 		table->multiplier = get_random_long() | 1;
@@ -37,12 +37,13 @@ static struct uprobe_table *alloc_table(unsigned int bits)
 /**
  * uprobe_index_init - a new, empty index
  * @space: whose
+ * @may_fail: 0, or UPROBE_MAY_FAIL
  *
  * Return: 0 or -ENOMEM.
  */
-int uprobe_index_init(struct uprobe_space *space)
+int uprobe_index_init(struct uprobe_space *space, gfp_t may_fail)
 {
-	space->table = alloc_table(MIN_BITS);
+	space->table = alloc_table(MIN_BITS, may_fail);
 	space->tree = RB_ROOT;
 	spin_lock_init(&space->tree_lock);
 	return space->table ? 0 : -ENOMEM;
@@ -151,7 +152,7 @@ static void grow(struct uprobe_space *space)
 
 	if (2 * space->nr_sites <= 1UL << old->bits || old->bits == MAX_BITS)
 		return;
-	new = alloc_table(old->bits + 1);
+	new = alloc_table(old->bits + 1, UPROBE_MAY_FAIL);
 	if (!new)
 		return;
 	smp_store_release(&space->table, new);

@@ -72,7 +72,8 @@
 
 /*
  * For what is counted as missed if there is no memory for it: at the limit of a memory cgroup that is
- * better than to have a process of it killed. Not where fork() would fail.
+ * better than to have a process of it killed. Not where fork() would fail, nor for what a thread
+ * needs to go on at all.
  */
 #define UPROBE_MAY_FAIL		(__GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
@@ -84,6 +85,8 @@
  * @file: its file in the registry, NULL when it has left. Written under
  *	files_lock.
  * @node: in uprobe_file::uprobes, by offset. files_lock.
+ * @general_node: in uprobe_file::general, likewise, unless @nr_general is 0
+ * @nr_general: how many consumers have neither target nor scope. files_lock.
  * @inode: the file; only compared, never followed after the last consumer
  * @offset: where in the file
  * @nr_bytes: how many of @bytes are known
@@ -113,6 +116,8 @@ struct uprobe {
 	unsigned int		users;
 	struct uprobe_file	*file;
 	struct rb_node		node;
+	struct rb_node		general_node;
+	unsigned int		nr_general;
 	struct inode		*inode;
 	loff_t			offset;
 	size_t			nr_bytes;
@@ -673,7 +678,7 @@ struct uprobe *uprobe_registry_get(struct inode *inode, loff_t offset);
 void uprobe_registry_leave(struct uprobe *uprobe);
 struct uprobe *uprobe_registry_find(u32 id, u64 serial);
 struct uprobe *uprobe_registry_next(struct inode *inode, loff_t from,
-				    loff_t to);
+				    loff_t to, bool general);
 enum uprobe_audience uprobe_registry_audience(struct inode *inode);
 void uprobe_registry_count_general(struct uprobe *uprobe, int d);
 bool uprobe_registry_has_scope(struct inode *inode, const struct mm_struct *mm);
@@ -725,7 +730,7 @@ void uprobe_count(struct uprobe *uprobe, struct mm_struct *mm,
 void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
 		       enum uprobe_event_count what);
 u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
-		      struct task_struct *child);
+		      struct task_struct *child, struct uprobe_user **payer);
 bool uprobe_is_free(struct uprobe *uprobe, struct mm_struct *mm);
 int uprobe_charge(struct uprobe *uprobe, struct mm_struct *mm, bool returns,
 		  enum uprobe_quota what, struct uprobe_user **payer);
@@ -824,7 +829,7 @@ void uprobe_site_remove(struct uprobe_site *site);
 void uprobe_site_drop_uprobe(struct uprobe_site *site);
 
 /* index.c */
-int uprobe_index_init(struct uprobe_space *space);
+int uprobe_index_init(struct uprobe_space *space, gfp_t may_fail);
 void uprobe_index_free(struct uprobe_space *space);
 void uprobe_index_add(struct uprobe_site *site, bool is_entry);
 void uprobe_index_remove(struct uprobe_site *site);

@@ -190,7 +190,7 @@ void uprobe_remember(struct uprobe_thread *ut, unsigned long vaddr,
 
 	if (*find(ut, vaddr, sp))
 		return;
-	i = kmalloc(sizeof(*i), GFP_KERNEL_ACCOUNT);
+	i = kmalloc(sizeof(*i), GFP_KERNEL_ACCOUNT | UPROBE_MAY_FAIL);
 	if (!i)
 		return;
 	*i = (struct uprobe_interruption){ ut->interrupted, vaddr, sp };

@@ -208,17 +208,21 @@ static bool has_sites(struct uprobe_space *space, unsigned long start,
 	return found;
 }
 
+/* May a consumer with a target or a scope want it? @vma is in its file's i_mmap. */
+static bool may_be_meant(const struct vm_area_struct *vma)
+{
+	return uprobe_is_target(vma->vm_mm) ||
+	       uprobe_registry_has_scope(file_inode(vma->vm_file), vma->vm_mm);
+}
+
 /* Is it worth while to ask the filters? @vma is in its file's i_mmap. */
 static bool may_be_wanted(const struct vm_area_struct *vma)
 {
-	struct inode *inode = file_inode(vma->vm_file);
-
-	switch (uprobe_registry_audience(inode)) {
+	switch (uprobe_registry_audience(file_inode(vma->vm_file))) {
 	case UPROBE_AUDIENCE_NONE:
 		return false;
 	case UPROBE_AUDIENCE_TARGETS:
-		return uprobe_is_target(vma->vm_mm) ||
-		       uprobe_registry_has_scope(inode, vma->vm_mm);
+		return may_be_meant(vma);
 	case UPROBE_AUDIENCE_ANY:
 		return true;
 	}
@@ -454,10 +458,13 @@ static bool is_too_much(struct uprobe_site *site)
 {
 	struct uprobe_user *payer = site->payer;
 
+	/* it goes by itself if there are no entries any more */
+	if (!site->uprobe)
+		return false;
 	if (!uprobe_user_has_too_many(payer, UPROBE_QUOTA_SITES) &&
 	    !uprobe_user_has_too_many(payer, UPROBE_QUOTA_SLOT_PAGES))
 		return false;
-	if (!site->uprobe || !uprobe_is_free(site->uprobe, site->space->mm))
+	if (!uprobe_is_free(site->uprobe, site->space->mm))
 		return true;
 	site->payer = NULL;
 	uprobe_user_uncharge(payer, UPROBE_QUOTA_SITES, 1);
@@ -476,9 +483,12 @@ static void check_site(struct uprobe_site *site)
 	}
 	uprobe_site_link(site);
 	if (site->space->inherited && is_too_much(site)) {
-		if (site->uprobe)
-			uprobe_count(site->uprobe, mm, UPROBE_MISSED_INSTALL);
-		uprobe_site_remove(site);
+		uprobe_count(site->uprobe, mm, UPROBE_MISSED_INSTALL);
+		/* somebody else's call may have to return here */
+		if (site->is_return)
+			uprobe_site_drop_uprobe(site);
+		else
+			uprobe_site_remove(site);
 		return;
 	}
 	if (site->uprobe)
@@ -505,9 +515,12 @@ static void check_sites(struct uprobe_space *space, unsigned long start,
 	}
 }
 
-/* Not beside the range: what is refused there has been counted. */
+/*
+ * Not beside the range: what is refused there has been counted. @general: only for
+ * consumers that may want anybody; the others may be many.
+ */
 static void fill_mapping(struct vm_area_struct *vma, unsigned long start,
-			 unsigned long end)
+			 unsigned long end, bool general)
 {
 	struct inode *inode = file_inode(vma->vm_file);
 	loff_t from = uprobe_offset_of(vma, max(vma->vm_start, start));
@@ -515,7 +528,7 @@ static void fill_mapping(struct vm_area_struct *vma, unsigned long start,
 	struct uprobe *uprobe;
 
 	while (!fatal_signal_pending(current) &&
-	       (uprobe = uprobe_registry_next(inode, from, to))) {
+	       (uprobe = uprobe_registry_next(inode, from, to, general))) {
 		from = uprobe->offset + 1;
 		if (uprobe_wanted(uprobe, vma->vm_mm))
 			uprobe_place(uprobe, vma);
@@ -529,13 +542,20 @@ static void fill_mappings(struct mm_struct *mm, unsigned long start,
 			  unsigned long end)
 {
 	struct vm_area_struct *vma;
-
+	enum uprobe_audience audience;
 	unsigned long from = start;
+	bool meant;
 
 	while ((vma = find_vma(mm, from)) && vma->vm_start < end) {
 		from = vma->vm_end;
-		if (uprobe_vma_is_executed(vma) && may_be_wanted(vma))
-			fill_mapping(vma, start, end);
+		if (!uprobe_vma_is_executed(vma))
+			continue;
+		audience = uprobe_registry_audience(file_inode(vma->vm_file));
+		if (audience == UPROBE_AUDIENCE_NONE)
+			continue;
+		meant = may_be_meant(vma);
+		if (meant || audience == UPROBE_AUDIENCE_ANY)
+			fill_mapping(vma, start, end, !meant);
 	}
 }
 

@@ -480,6 +480,8 @@ void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
  * @epoch: of the call
  * @takers: of the call
  * @child: has not run yet
+ * @payer: set to whom it is to be counted, if none of them is free of that; else NULL. Stays as
+ *	long as the section.
  *
  * They are told (inherited).
  *
@@ -487,15 +489,19 @@ void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
  * Return: the takers of the child's call.
  */
 u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
-		      struct task_struct *child)
+		      struct task_struct *child, struct uprobe_user **payer)
 {
 	struct uprobe_consumer *uc;
 	u64 inheritors = 0;
+	bool free = false;
 
+	*payer = NULL;
 	for_each_consumer(uc, uprobe) {
 		if (!uprobe_took(uc, epoch, takers) || !wants_child(uc, child))
 			continue;
 		inheritors |= BIT_ULL(uc->bit);
+		free |= !uc->payer;
+		*payer = free ? NULL : uc->payer;
 		if (uc->count)
 			uc->count(uc, UPROBE_INHERITED);
 	}
@@ -564,7 +570,7 @@ static int announce(struct uprobe *uprobe, struct uprobe_consumer *uc)
 {
 	int err;
 
-	err = uc->target ? uprobe_target_get(uc->target, false) : 0;
+	err = uc->target ? uprobe_target_get(uc->target) : 0;
 	if (err || !uc->scope)
 		return err;
 	uprobe_scope_get(uc->scope);
@@ -573,7 +579,7 @@ static int announce(struct uprobe *uprobe, struct uprobe_consumer *uc)
 		return 0;
 	uprobe_scope_put(uc->scope);
 	if (uc->target)
-		uprobe_target_put(uc->target, false);
+		uprobe_target_put(uc->target);
 	return err;
 }
 
@@ -584,7 +590,7 @@ static void withdraw(struct uprobe *uprobe, struct uprobe_consumer *uc)
 		uprobe_scope_put(uc->scope);
 	}
 	if (uc->target)
-		uprobe_target_put(uc->target, false);
+		uprobe_target_put(uc->target);
 }
 
 /**

@@ -29,8 +29,9 @@
  * @hash: in files. Written under files_lock, read under RCU.
  * @inode: the file
  * @uprobes: by offset. files_lock.
- * @nr_general: consumers of all of them that have neither target nor scope. Written
- *	under files_lock.
+ * @general: those of them that have a consumer with neither target nor scope, by
+ *	offset. files_lock.
+ * @nr_general: how many such consumers there are. Written under files_lock.
  * @scopes: of their consumers. Written under files_lock, read under RCU.
  * @rcu: frees it
  */
@@ -38,6 +39,7 @@ struct uprobe_file {
 	struct hlist_node	hash;
 	struct inode		*inode;
 	struct rb_root		uprobes;
+	struct rb_root		general;
 	unsigned int		nr_general;
 	struct list_head	scopes;
 	struct rcu_head		rcu;
@@ -104,6 +106,18 @@ enum uprobe_audience uprobe_registry_audience(struct inode *inode)
 					     UPROBE_AUDIENCE_TARGETS;
 }
 
+static bool node_before(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct uprobe, node)->offset <
+	       rb_entry(b, struct uprobe, node)->offset;
+}
+
+static bool general_before(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct uprobe, general_node)->offset <
+	       rb_entry(b, struct uprobe, general_node)->offset;
+}
+
 /**
  * uprobe_registry_count_general - a consumer comes or goes that may want anybody
  * @uprobe: of which it is a consumer
@@ -114,6 +128,11 @@ void uprobe_registry_count_general(struct uprobe *uprobe, int d)
 	struct uprobe_file *file = uprobe->file;
 
 	spin_lock(&files_lock);
+	if (d > 0 && !uprobe->nr_general)
+		rb_add(&uprobe->general_node, &file->general, general_before);
+	uprobe->nr_general += d;
+	if (!uprobe->nr_general)
+		rb_erase(&uprobe->general_node, &file->general);
 	WRITE_ONCE(file->nr_general, file->nr_general + d);
 	spin_unlock(&files_lock);
 }
@@ -208,13 +227,17 @@ void uprobe_registry_leave_scope(struct uprobe *uprobe,
 		kfree_rcu(listed, rcu);
 }
 
-static struct uprobe *find_from(struct uprobe_file *file, loff_t from)
+static struct uprobe *find_from(struct uprobe_file *file, loff_t from,
+				bool general)
 {
-	struct rb_node *n = file->uprobes.rb_node;
+	struct rb_root *root = general ? &file->general : &file->uprobes;
+	struct rb_node *n = root->rb_node;
 	struct uprobe *best = NULL;
 
 	while (n) {
-		struct uprobe *u = rb_entry(n, struct uprobe, node);
+		struct uprobe *u = general ?
+				   rb_entry(n, struct uprobe, general_node) :
+				   rb_entry(n, struct uprobe, node);
 
 		if (u->offset >= from) {
 			best = u;
@@ -231,12 +254,13 @@ static struct uprobe *find_from(struct uprobe_file *file, loff_t from)
  * @inode: the file
  * @from: first offset of the range, in bytes
  * @to: first offset behind the range
+ * @general: only those with a consumer that may want anybody
  *
  * Context: any that may take a spinlock.
  * Return: the uprobe with a reference for the caller, or NULL.
  */
 struct uprobe *uprobe_registry_next(struct inode *inode, loff_t from,
-				    loff_t to)
+				    loff_t to, bool general)
 {
 	struct uprobe_file *file;
 	struct uprobe *u = NULL;
@@ -244,19 +268,13 @@ struct uprobe *uprobe_registry_next(struct inode *inode, loff_t from,
 	spin_lock(&files_lock);
 	file = find_file(inode);
 	if (file)
-		u = find_from(file, from);
+		u = find_from(file, from, general);
 	if (u && u->offset < to)
 		refcount_inc(&u->ref);
 	else
 		u = NULL;
 	spin_unlock(&files_lock);
 	return u;
-}
-
-static bool node_before(struct rb_node *a, const struct rb_node *b)
-{
-	return rb_entry(a, struct uprobe, node)->offset <
-	       rb_entry(b, struct uprobe, node)->offset;
 }
 
 /* Returns the uprobe that now stands for the place: @new or an older one. */
@@ -271,7 +289,7 @@ static struct uprobe *insert(struct uprobe *new, struct uprobe_file *new_file)
 			     (unsigned long)new->inode);
 		file = new_file;
 	}
-	old = find_from(file, new->offset);
+	old = find_from(file, new->offset, false);
 	if (old && old->offset == new->offset) {
 		old->users++;
 		refcount_inc(&old->ref);

@@ -68,15 +68,23 @@ static bool is_of_user(void)
 	return current->mm && !(current->flags & (PF_KTHREAD | PF_USER_WORKER));
 }
 
+/*
+ * @mm: of the current task, or of its child, which has inherited what it is wanted for. Who was
+ * wanted there may have ended, and its sites be left.
+ */
+static bool may_lose_rights(const struct mm_struct *mm)
+{
+	return trace_uprobe_rights_matter() &&
+	       (READ_ONCE(mm->uprobes_state.space) ||
+		uprobe_is_target(current->mm));
+}
+
 /* May who has traced it do so no more, or do so again? */
 static void look_at_rights(void)
 {
 	struct mm_struct *mm = current->mm;
 
-	if (!trace_uprobe_rights_matter())
-		return;
-	/* who was wanted here may have ended, and its sites be left */
-	if (!uprobe_is_target(mm) && !READ_ONCE(mm->uprobes_state.space))
+	if (!may_lose_rights(mm))
 		return;
 	trace_uprobe_count_shed();
 	uprobe_mark(mm, 0, ULONG_MAX);
@@ -179,7 +187,7 @@ void uprobe_scope_copied(struct task_struct *t, u64 flags)
 	bool others_rights = (flags & CLONE_NEWUSER) || shares == CLONE_VM;
 
 	if (!((flags & CLONE_INTO_CGROUP) && matters()) &&
-	    !(others_rights && trace_uprobe_rights_matter()))
+	    !(others_rights && may_lose_rights(t->mm)))
 		return;
 	if (t->mm != current->mm)
 		uprobe_mark_child(t->mm);

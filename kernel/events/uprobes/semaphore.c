@@ -24,6 +24,7 @@
  * @uprobe: of the consumer; only compared. NULL if it has left, and what it has
  *	added couldn't be taken back yet.
  * @uc: the consumer; only compared
+ * @since: its uprobe_consumer::since; another one may come to have its address
  * @inode: the file with the counter; only compared
  * @offset: of the counter in the file
  * @vaddr: address of the counter that was increased, 0 as long as there is
@@ -36,6 +37,7 @@ struct uprobe_semaphore {
 	struct list_head		list;
 	const struct uprobe		*uprobe;
 	const struct uprobe_consumer	*uc;
+	u64				since;
 	const struct inode		*inode;
 	loff_t				offset;
 	unsigned long			vaddr;
@@ -141,7 +143,8 @@ static struct uprobe_semaphore *find(struct uprobe_space *space,
 	struct uprobe_semaphore *sem;
 
 	list_for_each_entry(sem, &space->semaphores, list) {
-		if (sem->uprobe == uprobe && sem->uc == uc)
+		if (sem->uprobe == uprobe && sem->uc == uc &&
+		    sem->since == uc->since)
 			return sem;
 	}
 	return NULL;
@@ -152,25 +155,25 @@ static void add(struct uprobe_space *space, struct uprobe *uprobe,
 		struct uprobe_consumer *uc)
 {
 	struct uprobe_semaphore *sem = kzalloc(sizeof(*sem),
-					       GFP_KERNEL_ACCOUNT);
+					       GFP_KERNEL_ACCOUNT |
+					       UPROBE_MAY_FAIL);
 
 	if (!sem)
 		return;
 	sem->uprobe = uprobe;
 	sem->uc = uc;
+	sem->since = uc->since;
 	sem->inode = uprobe->inode;
 	sem->offset = uc->ref_ctr_offset;
 	list_add(&sem->list, &space->semaphores);
 }
 
-static bool is_wanted(const struct uprobe *uprobe,
-		      const struct uprobe_consumer *c,
-		      struct mm_struct *mm)
+static bool is_wanted(const struct uprobe_semaphore *sem, struct mm_struct *mm)
 {
 	struct uprobe_consumer *uc;
 
-	for_each_consumer(uc, uprobe) {
-		if (uc == c)
+	for_each_consumer(uc, sem->uprobe) {
+		if (uc == sem->uc && uc->since == sem->since)
 			return uprobe_consumer_wants(uc, mm);
 	}
 	return false;
@@ -198,7 +201,7 @@ static void take_unwanted(struct uprobe_space *space, struct uprobe *uprobe,
 	list_for_each_entry_safe(sem, next, &space->semaphores, list) {
 		if (sem->uprobe != uprobe)
 			continue;
-		if (!has_site || !is_wanted(uprobe, sem->uc, space->mm))
+		if (!has_site || !is_wanted(sem, space->mm))
 			list_move(&sem->list, unwanted);
 	}
 }
@@ -311,7 +314,7 @@ void uprobe_semaphores_recheck(struct mm_struct *mm)
 	list_for_each_entry_safe(sem, next, &space->semaphores, list) {
 		/* a uprobe that has one here has a site here */
 		rcu_read_lock_trace();
-		if (sem->uprobe && !is_wanted(sem->uprobe, sem->uc, mm))
+		if (sem->uprobe && !is_wanted(sem, mm))
 			list_move(&sem->list, &unwanted);
 		rcu_read_unlock_trace();
 	}

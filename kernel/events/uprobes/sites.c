@@ -637,14 +637,14 @@ static void tidy(struct work_struct *work)
 	uprobe_mark_areas(space->mm);
 }
 
-static struct uprobe_space *alloc_space(struct mm_struct *mm)
+static struct uprobe_space *alloc_space(struct mm_struct *mm, gfp_t may_fail)
 {
 	struct uprobe_space *space = kzalloc(sizeof(*space),
-					     GFP_KERNEL_ACCOUNT);
+					     GFP_KERNEL_ACCOUNT | may_fail);
 
 	if (!space)
 		return NULL;
-	if (uprobe_index_init(space)) {
+	if (uprobe_index_init(space, may_fail)) {
 		kfree(space);
 		return NULL;
 	}
@@ -673,7 +673,7 @@ struct uprobe_space *uprobe_space_make(struct mm_struct *mm)
 	mmap_assert_write_locked(mm);
 	if (space)
 		return space;
-	space = alloc_space(mm);
+	space = alloc_space(mm, UPROBE_MAY_FAIL);
 	/* pairs with smp_load_acquire() of those who have no lock */
 	if (space)
 		smp_store_release(&mm->uprobes_state.space, space);
@@ -741,7 +741,7 @@ static int clone_site(struct uprobe_space *to, const struct uprobe_site *from)
 struct uprobe_space *uprobe_space_clone(struct uprobe_space *from,
 					struct mm_struct *mm)
 {
-	struct uprobe_space *space = alloc_space(mm);
+	struct uprobe_space *space = alloc_space(mm, 0);
 	struct uprobe_site *site;
 	unsigned long at = 0;
 	int err;

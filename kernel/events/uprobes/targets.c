@@ -34,9 +34,9 @@
  * mappings.c asks; register.c and trace_uprobe_perf.c announce.
  */
 
-#include <linux/hashtable.h>
 #include <linux/ktime.h>
 #include <linux/perf_event.h>
+#include <linux/rhashtable.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -46,111 +46,103 @@
 
 /**
  * struct target - a task whose address space somebody wants
- * @hash: in targets, by task
- * @list: in all_targets
- * @task: the task; kept by each owner, so that the address isn't used again
+ * @node: in targets, by task
+ * @task: the task; kept by each owner, so that the address isn't used again. Only compared:
+ *	RCU doesn't keep it.
  * @nr: how many owners have announced it. targets_lock.
- * @nr_heritable: for how many of them others may come to be wanted in its place.
- *	targets_lock.
- * @has_lost: it has lost an inherited one by execve(), perhaps one that it had in
- *	exchange. targets_lock.
  * @rcu: frees it
  *
- * Both lists are written under targets_lock and read under RCU. RCU doesn't keep
- * the task: who looks into it holds targets_lock.
+ * Added and removed under targets_lock, looked up under RCU.
  */
 struct target {
-	struct hlist_node	hash;
-	struct list_head	list;
-	struct task_struct	*task;
+	struct rhash_head	node;
+	const struct task_struct *task;
 	unsigned int		nr;
-	unsigned int		nr_heritable;
-	bool			has_lost;
 	struct rcu_head		rcu;
 };
 
-static DEFINE_HASHTABLE(targets, 8);
-static LIST_HEAD(all_targets);
+static const struct rhashtable_params by_task = {
+	.head_offset		= offsetof(struct target, node),
+	.key_offset		= offsetof(struct target, task),
+	.key_len		= sizeof(struct task_struct *),
+	.automatic_shrinking	= true,
+};
+
+static struct rhashtable targets;
 static DEFINE_SPINLOCK(targets_lock);
+
+static __init int init_targets(void)
+{
+	return rhashtable_init(&targets, &by_task);
+}
+core_initcall(init_targets);
 
 static struct target *find_target(const struct task_struct *task)
 {
-	struct target *target;
-
-	hash_for_each_possible_rcu(targets, target, hash, (unsigned long)task,
-				   lockdep_is_held(&targets_lock)) {
-		if (target->task == task)
-			return target;
-	}
-	return NULL;
+	return rhashtable_lookup(&targets, &task, by_task);
 }
 
-/* Return: whether @new is used now. */
-static bool add_target(struct task_struct *task, bool heritable,
-		       struct target *new)
+/* @new: set to NULL if it is used now. */
+static int add_target(const struct task_struct *task, struct target **new)
 {
 	struct target *target;
-	bool used = false;
+	int err = 0;
 
+	guard(rcu)();
 	spin_lock(&targets_lock);
 	target = find_target(task);
 	if (!target) {
-		target = new;
-		used = true;
+		target = *new;
 		target->task = task;
-		hash_add_rcu(targets, &target->hash, (unsigned long)task);
-		list_add_tail_rcu(&target->list, &all_targets);
+		err = rhashtable_insert_fast(&targets, &target->node, by_task);
+		if (!err)
+			*new = NULL;
 	}
-	target->nr++;
-	target->nr_heritable += heritable;
+	if (!err)
+		target->nr++;
 	spin_unlock(&targets_lock);
-	return used;
+	return err ? -ENOMEM : 0;
 }
 
 /**
  * uprobe_target_get - announce a task whose address space will be wanted
  * @task: the task, which the caller keeps until uprobe_target_put(); it may
  *	not have run yet
- * @heritable: what it is wanted for may come to be had by a task that has inherited the
- *	same, as perf events do
  *
  * To be called before the filter of a consumer says yes on its account.
  *
  * Context: task context, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int uprobe_target_get(struct task_struct *task, bool heritable)
+int uprobe_target_get(struct task_struct *task)
 {
 	struct target *new = kzalloc(sizeof(*new), GFP_KERNEL);
+	int err;
 
 	if (!new)
 		return -ENOMEM;
-	if (!add_target(task, heritable, new))
-		kfree(new);
-	return 0;
+	err = add_target(task, &new);
+	kfree(new);
+	return err;
 }
 
 /**
  * uprobe_target_put - the task isn't wanted any more by one of its owners
  * @task: what uprobe_target_get() got
- * @heritable: as there
  *
  * To be called when no filter says yes on its account any more.
  */
-void uprobe_target_put(struct task_struct *task, bool heritable)
+void uprobe_target_put(struct task_struct *task)
 {
 	struct target *target;
 
+	guard(rcu)();
 	spin_lock(&targets_lock);
 	target = find_target(task);
-	if (!WARN_ON_ONCE(!target))
-		target->nr_heritable -= heritable;
-	if (!target || --target->nr) {
+	if (WARN_ON_ONCE(!target) || --target->nr)
 		target = NULL;
-	} else {
-		hash_del_rcu(&target->hash);
-		list_del_rcu(&target->list);
-	}
+	else
+		rhashtable_remove_fast(&targets, &target->node, by_task);
 	spin_unlock(&targets_lock);
 	if (target)
 		kfree_rcu(target, rcu);
@@ -204,17 +196,6 @@ bool uprobe_task_has_perf_event(const struct task_struct *task,
 	}
 	return false;
 }
-
-/*
- * Has it an event less than were opened for it? Then somebody may have it who is no
- * target. It can't, as long as the task has its context and hasn't lost one that was
- * inherited; of one that was opened the descriptor remains, for which it is announced.
- */
-static bool has_given_away(const struct target *target)
-{
-	return target->nr_heritable &&
-	       (target->has_lost || !READ_ONCE(target->task->perf_event_ctxp));
-}
 #else
 bool uprobe_task_has_perf_event(const struct task_struct *task,
 				const struct trace_event_call *call,
@@ -223,29 +204,14 @@ bool uprobe_task_has_perf_event(const struct task_struct *task,
 {
 	return false;
 }
-
-static bool has_given_away(const struct target *target)
-{
-	return false;
-}
 #endif
 
-/**
- * uprobe_target_lost - the current task loses an inherited event, and goes on
- *
- * It has inherited it, or got it in exchange for one that was opened for it.
- *
- * Context: task context, in execve(); before uprobe_target_put().
- */
-void uprobe_target_lost(void)
+/* @call: has it an event on that? NULL: may anybody want it? */
+static bool is_target(const struct task_struct *task,
+		      const struct trace_event_call *call)
 {
-	struct target *target;
-
-	spin_lock(&targets_lock);
-	target = find_target(current);
-	if (target)
-		target->has_lost = true;
-	spin_unlock(&targets_lock);
+	return (!call && find_target(task)) ||
+	       uprobe_task_has_perf_event(task, call, NULL, NULL);
 }
 
 enum answer { NO, YES, PERHAPS };
@@ -265,8 +231,7 @@ static enum answer ask_threads(const struct trace_event_call *call)
 	for_each_thread(current, t) {
 		if (READ_ONCE(t->mm) != current->mm)
 			continue;
-		if ((!call && find_target(t)) ||
-		    uprobe_task_has_perf_event(t, call, NULL, NULL))
+		if (is_target(t, call))
 			return YES;
 		if (READ_ONCE(t->start_time) >= now)
 			return PERHAPS;
@@ -304,30 +269,13 @@ bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
 	return false;
 }
 
-static bool is_used_by_target(const struct mm_struct *mm)
-{
-	bool used = false, given = false;
-	struct target *target;
-
-	spin_lock(&targets_lock);
-	list_for_each_entry(target, &all_targets, list) {
-		used = READ_ONCE(target->task->mm) == mm;
-		if (used)
-			break;
-		given |= has_given_away(target);
-	}
-	spin_unlock(&targets_lock);
-	/* another one may have its event, and not be a target itself any more */
-	return used || (given && uprobe_mm_has_perf_event(mm, NULL, NULL, NULL));
-}
-
 /**
  * uprobe_is_target - may a targeted consumer want this address space?
  * @mm: the current task's as a rule
  *
  * The threads of the process are looked up. If others use the mm, such as children of
- * vfork(), each of them could be a target: then the targets are gone through, since each
- * of them knows its mm.
+ * vfork(), each of them could be a target: then all tasks are gone through. A target may
+ * have exchanged its events for those of another task, which is no target any more.
  *
  * Context: task context; @mm has a user. The answer is settled for a caller
  * whose mapping stood in i_mmap before it asked.
@@ -336,18 +284,19 @@ static bool is_used_by_target(const struct mm_struct *mm)
  */
 bool uprobe_is_target(const struct mm_struct *mm)
 {
+	enum answer answer = PERHAPS;
+	const struct task_struct *p, *t;
+
 	guard(rcu)();
-	if (list_empty(&all_targets))
+	if (!atomic_read(&targets.nelems))
 		return false;
-	if (mm != current->mm)
-		return is_used_by_target(mm);
-	switch (ask_threads(NULL)) {
-	case NO:
-		return false;
-	case YES:
-		return true;
-	case PERHAPS:
-		break;
+	if (mm == current->mm)
+		answer = ask_threads(NULL);
+	if (answer != PERHAPS)
+		return answer == YES;
+	for_each_process_thread(p, t) {
+		if (READ_ONCE(t->mm) == mm && is_target(t, NULL))
+			return true;
 	}
-	return is_used_by_target(mm);
+	return false;
 }

@@ -170,18 +170,24 @@ void uprobe_user_put(struct uprobe_user *user)
 }
 
 /*
- * The user to whom everything is counted in the end; or, if root of the initial namespace
- * has given away the namespaces, as for containers, the one below.
+ * To whom is it counted as well? Not to root of the initial namespace, who has given away
+ * namespaces, as for containers: they would share what he may have.
  */
+static struct uprobe_user *payer_above(const struct uprobe_user *user)
+{
+	struct uprobe_user *above = user->above;
+
+	return above && !above->above && uid_eq(above->uid, GLOBAL_ROOT_UID) ?
+	       NULL : above;
+}
+
+/* The user to whom everything is counted in the end. */
 static const struct uprobe_user *topmost(const struct uprobe_user *user)
 {
 	const struct uprobe_user *above;
 
-	while ((above = user->above)) {
-		if (!above->above && uid_eq(above->uid, GLOBAL_ROOT_UID))
-			break;
+	while ((above = payer_above(user)))
 		user = above;
-	}
 	return user;
 }
 
@@ -216,7 +222,7 @@ void uprobe_user_force(struct uprobe_user *user, enum uprobe_quota what, long n)
 	if (!user)
 		return;
 	atomic_long_add(n, &user->refs);
-	for (u = user; u; u = u->above)
+	for (u = user; u; u = payer_above(u))
 		atomic_long_add(n, &u->used[what]);
 }
 
@@ -248,7 +254,7 @@ bool uprobe_user_charge(struct uprobe_user *user, enum uprobe_quota what, long n
 bool uprobe_user_has_too_many(const struct uprobe_user *user,
 			      enum uprobe_quota what)
 {
-	for (; user; user = user->above) {
+	for (; user; user = payer_above(user)) {
 		if (atomic_long_read(&user->used[what]) >
 		    (long)READ_ONCE(limits[what]))
 			return true;
@@ -271,7 +277,7 @@ void uprobe_user_uncharge(struct uprobe_user *user, enum uprobe_quota what,
 
 	if (!user)
 		return;
-	for (u = user; u; u = u->above)
+	for (u = user; u; u = payer_above(u))
 		atomic_long_sub(n, &u->used[what]);
 	put_refs(user, n);
 }

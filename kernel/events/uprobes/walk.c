@@ -287,6 +287,9 @@ static void put_in_scope(struct mapping *maps, size_t nr, struct mm_struct *mm)
 	struct mapping *found, *map;
 
 	found = bsearch(&key, maps, nr, sizeof(*maps), compare_mms);
+	/* all of them, by another thread */
+	if (found && found->is_in_scope)
+		return;
 	for (map = found; map && map >= maps && map->mm == mm; map--)
 		map->is_in_scope = true;
 	for (map = found; map && map < maps + nr && map->mm == mm; map++)
@@ -445,6 +448,24 @@ static bool visit_sites(struct uprobe *uprobe, struct mm_struct *mm)
 	return false;
 }
 
+/* What isn't done in time is left to its threads. */
+static void visit(struct uprobe *uprobe, struct mm_struct *mm, bool add)
+{
+	unsigned long deadline = jiffies + WALK_PATIENCE;
+	bool done;
+
+	/* it may have kept its lock before, and has to look at itself anyway */
+	if (uprobe_is_dirty(mm))
+		deadline = jiffies - 1;
+	done = lock_until(mm, deadline);
+	if (done) {
+		done = add ? visit_places(uprobe, mm) : visit_sites(uprobe, mm);
+		mmap_write_unlock(mm);
+	}
+	if (!done)
+		uprobe_visit_later(mm);
+}
+
 /**
  * uprobe_visit - bring one address space in line with what the consumers of a uprobe want
  * @uprobe: referenced; it may have no consumer any more
@@ -454,30 +475,21 @@ static bool visit_sites(struct uprobe *uprobe, struct mm_struct *mm)
  * For consumers whose owners make and take away their sites like this
  * (uprobe_consumer::by_visit), when they have registered, and have unregistered. So nobody
  * but the owner waits for the address space, which may be large, lack memory or keep its lock.
- * What isn't done in time is left to its threads. For fork it is no walk: what @add
- * is for can't have been inherited yet.
+ * For a fork meanwhile @add is a walk: the child may have inherited what another owner of the
+ * same consumer has.
  *
  * Context: task context, may sleep; no locks that others need.
  */
 void uprobe_visit(struct uprobe *uprobe, struct mm_struct *mm, bool add)
 {
-	unsigned long deadline = jiffies + WALK_PATIENCE;
-	bool done;
-
 	/* who has become somebody else by now hasn't got any */
 	if (!add && !READ_ONCE(mm->uprobes_state.space))
 		return;
-	/* it may have kept its lock before, and has to look at itself anyway */
-	if (uprobe_is_dirty(mm))
-		deadline = jiffies - 1;
-	if (!lock_until(mm, deadline)) {
-		uprobe_visit_later(mm);
-		return;
-	}
-	done = add ? visit_places(uprobe, mm) : visit_sites(uprobe, mm);
-	mmap_write_unlock(mm);
-	if (!done)
-		uprobe_visit_later(mm);
+	if (add)
+		begin_walk();
+	visit(uprobe, mm, add);
+	if (add)
+		end_walk();
 }
 
 /**
@@ -522,20 +534,25 @@ static struct uprobe_site *next_site(struct uprobe *uprobe)
 	return site;
 }
 
-/* Each such walk has a number, of which a space has the last one's, and how often it came. */
+/* Each such walk has a number, of which a space has the latest one's, and how often that came. */
 static atomic64_t rechecks;
 
 #define RECHECK_COUNT	16
 
-/* Two walks at once begin again and again, but each that goes on meets each number. */
+/*
+ * Earlier walks that still go on count with the latest one. Its threads are told once for all of them:
+ * behind the beginning of the latest one, when nobody wants the others' sites any more.
+ */
 static unsigned int count_in_space(struct uprobe_space *space, u64 walk)
 {
 	s64 old = atomic64_read(&space->rechecked), new;
 
 	do {
 		new = walk << RECHECK_COUNT;
-		if (old >> RECHECK_COUNT == (s64)(new >> RECHECK_COUNT))
-			new = min_t(s64, old + 1, new | MAX_IN_ONE << 1);
+		if (old >> RECHECK_COUNT >= (s64)walk)
+			new = min_t(s64, old + 1,
+				    round_down(old, BIT(RECHECK_COUNT)) |
+				    MAX_IN_ONE << 1);
 	} while (!atomic64_try_cmpxchg(&space->rechecked, &old, new));
 	return new & GENMASK(RECHECK_COUNT - 1, 0);
 }
@@ -567,6 +584,7 @@ void uprobe_recheck_everywhere(struct uprobe *uprobe)
 		}
 		uprobe_site_put(site);
 		mmput_async(mm);
+		cond_resched();
 	}
 }
 

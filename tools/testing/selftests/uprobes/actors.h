@@ -245,6 +245,16 @@ static int change_event(int i)
 	return accepted;
 }
 
+/* number filter */
+static int set_filter(char *args)
+{
+	int i, at = 0;
+
+	if (sscanf(args, "%d %n", &i, &at) < 1 || i >= nr_fds)
+		return -EBADF;
+	return ioctl(fds[i], PERF_EVENT_IOC_SET_FILTER, args + at) ? -errno : 0;
+}
+
 /* @cause: a name of uprobe_missed. Returns -1 if it can't say. */
 static long missed(int i, const char *cause)
 {
@@ -275,6 +285,40 @@ static int call_target(int n)
 	for (i = 0; i < n; i++)
 		sum += target(i);
 	return sum >= 0 ? n : -EBADMSG;
+}
+
+/* So many children at once, each of which calls it once, and then this one. */
+static int call_in_children(int n)
+{
+	int called[2], go_on[2], i;
+	char byte = 0;
+
+	if (pipe2(called, O_CLOEXEC) || pipe2(go_on, O_CLOEXEC))
+		return -errno;
+	for (i = 0; i < n; i++) {
+		int pid = fork();
+
+		if (pid < 0)
+			break;
+		if (pid)
+			continue;
+		close(go_on[1]);
+		call_target(1);
+		if (write(called[1], &byte, 1) == 1)
+			while (read(go_on[0], &byte, 1) == 1)
+				;
+		_exit(0);
+	}
+	close(called[1]);
+	for (n = i; i && read(called[0], &byte, 1) == 1; i--)
+		;
+	call_target(1);
+	close(go_on[1]);
+	while (wait(NULL) > 0)
+		;
+	close(called[0]);
+	close(go_on[0]);
+	return i ? -ECHILD : n;
 }
 
 static int call_malloc(int n)
@@ -392,6 +436,8 @@ static int act(char *line)
 		return look_into_ring();
 	case 'I':
 		return change_event(n);
+	case 'l':
+		return set_filter(args);
 	case 's':
 		return missed(n, "shed");
 	case 'y':
@@ -410,6 +456,8 @@ static int act(char *line)
 		return 0;
 	case 't':
 		return call_target(n);
+	case 'C':
+		return call_in_children(n);
 	case 'M':
 		return call_malloc(n);
 	case 'D':

@@ -174,6 +174,30 @@ static void limit_of_calls(void)
 	stop(&victim);
 }
 
+/* Children that can't inherit the event begin all the same, and the others are counted as before. */
+static void limit_of_events(void)
+{
+	struct actor user = start(USER), victim = start(USER);
+	int event, i;
+
+	set_sysctl("uprobe_user_max_events", "4");
+	event = tell(&user, "d %d 1 60000 p:t/one %s:0x%lx", victim.pid, PROGRAM, target_offset);
+	must(event >= 0);
+	equal(tell(&victim, "C 10"), 10, "fork_goes_on_without_an_event");
+	equal(tell(&user, "r %d", event), 4, "no_more_children_are_counted_than_one_may_have");
+	equal(tell(&user, "i"), 7, "the_other_children_are_missed");
+	/* the victim may have exchanged its own for one of theirs, so that both are there */
+	for (i = 0; i < 3 && open_nth(&user, &victim, i) >= 0; i++)
+		;
+	check(i >= 2, "they_have_given_theirs_back");
+	equal(open_nth(&user, &victim, 3), -EDQUOT, "and_no_more_can_be_had");
+	set_sysctl("uprobe_user_max_events", "65536");
+	equal(tell(&victim, "C 10"), 10, "fork_goes_on_with_them");
+	equal(tell(&user, "r %d", event), 4 + 11, "and_all_are_counted");
+	stop(&user);
+	stop(&victim);
+}
+
 /* ---- floods (33) ------------------------------------------------------------------ */
 
 static int record(struct actor *actor, int pid)
@@ -334,7 +358,7 @@ static void limit_of_memory(void)
 /* Killed at any moment, with probes, sites and calls open: all of it can be had again. */
 static void killed(void)
 {
-	static const char *const limits[] = { "probes", "sites", "slot_pages", "calls" };
+	static const char *const limits[] = { "probes", "sites", "slot_pages", "calls", "events" };
 	struct actor user, victim;
 	char name[64];
 	size_t i;
@@ -374,6 +398,7 @@ static void killed(void)
 	set_sysctl("uprobe_user_max_sites", "65536");
 	set_sysctl("uprobe_user_max_slot_pages", "4096");
 	set_sysctl("uprobe_user_max_calls", "1048576");
+	set_sysctl("uprobe_user_max_events", "65536");
 }
 
 int main(int argc, char **argv)
@@ -397,6 +422,7 @@ int main(int argc, char **argv)
 	limits_of_a_place();
 	limits();
 	limit_of_calls();
+	limit_of_events();
 	floods();
 	many_go_at_once();
 	limit_of_memory();

@@ -291,6 +291,12 @@ static void changes(void)
 	equal(tell(&user, "I %d", event), 0, "what_an_event_is_cant_be_changed");
 	must(tell(&victim, "t 2") == 2);
 	equal(tell(&user, "r %d", event), 2, "and_it_counts_as_before");
+	event = tell(&user, "d %d 0 60001 p:t/f %s:0x%lx x=%%di:u64", victim.pid, PROGRAM, target_offset);
+	must(event >= 0);
+	equal(tell(&user, "l %d x.function == schedule", event), -EACCES, "no_filter_tells_where_the_kernel_is");
+	equal(tell(&user, "l %d x > 2 && x < 7", event), 0, "arguments_can_be_filtered");
+	must(tell(&victim, "t 10") == 10);
+	equal(tell(&user, "r %d", event), 4, "and_what_passes_is_counted");
 	stop(&user);
 	stop(&victim);
 }
