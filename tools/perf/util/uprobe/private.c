@@ -80,6 +80,7 @@ static bool loaded;
 static struct {
 	struct definition *of;
 	int err, try_err;
+	char *try_command;
 } refused;
 
 /**
@@ -108,6 +109,16 @@ static bool has_tracefs(const char *group, const char *event)
 	has = !access(path, R_OK);
 	free(path);
 	return has;
+}
+
+/**
+ * uprobe_private__has_tracefs - may we look into tracefs?
+ *
+ * Return: true if so.
+ */
+bool uprobe_private__has_tracefs(void)
+{
+	return has_tracefs("", "");
 }
 
 /* Of what is kept, only that which isn't in tracefs: others may write the file of root's shell. */
@@ -232,7 +243,7 @@ bool uprobe_private__match(const char *group, const char *event, int i, const ch
 {
 	struct definition *d;
 
-	if (has_tracefs("", ""))
+	if (uprobe_private__has_tracefs())
 		return false;
 	load();
 	list_for_each_entry(d, &definitions, node) {
@@ -302,6 +313,8 @@ int uprobe_private__try(const char *command)
 	int fd = open_here(command, LAST_TYPE);
 
 	refused.try_err = fd < 0 ? -fd : 0;
+	free(refused.try_command);
+	refused.try_command = strdup(command);
 	if (fd < 0)
 		return fd;
 	close(fd);
@@ -410,10 +423,11 @@ bool uprobe_private__are_among(struct list_head *evsels)
 	return false;
 }
 
+/* Those of the group ftrace stand for themselves in perf.data. */
 static bool is_tracepoint(const struct evsel *evsel)
 {
 	return evsel->core.attr.type == PERF_TYPE_TRACEPOINT && evsel->name &&
-	       strchr(evsel->name, ':');
+	       strchr(evsel->name, ':') && !strstarts(evsel->name, "ftrace:");
 }
 
 static size_t group_len(const struct evsel *evsel)
@@ -492,6 +506,31 @@ static int put_group(int fd, struct list_head *evsels, const struct evsel *first
 }
 
 /**
+ * uprobe_private__write_events - what perf.data holds of the events that are in tracefs, or the user's own
+ * @fd: where to
+ * @evsels: all events of the session
+ *
+ * Return: 0 or a negative errno.
+ */
+int uprobe_private__write_events(int fd, struct list_head *evsels)
+{
+	struct evsel *evsel;
+	u32 nr = 0;
+	int ret;
+
+	list_for_each_entry(evsel, evsels, core.node)
+		nr += is_tracepoint(evsel) && !was_before(evsels, evsel, true);
+	ret = put(fd, &nr, sizeof(nr));
+	list_for_each_entry(evsel, evsels, core.node) {
+		if (ret)
+			break;
+		if (is_tracepoint(evsel) && !was_before(evsels, evsel, true))
+			ret = put_group(fd, evsels, evsel);
+	}
+	return ret;
+}
+
+/**
  * uprobe_private__write_formats - what perf.data holds of tracefs, without tracefs
  * @fd: where the head of it has been written to
  * @evsels: all events of the session
@@ -504,11 +543,8 @@ static int put_group(int fd, struct list_head *evsels, const struct evsel *first
 int uprobe_private__write_formats(int fd, struct list_head *evsels)
 {
 	const u64 none = 0;
-	struct evsel *evsel;
 	char page[256];
 	u64 page_size;
-	u32 nr = 0;
-	int ret;
 
 	page_size = scnprintf(page, sizeof(page),
 			      "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n"
@@ -516,19 +552,11 @@ int uprobe_private__write_formats(int fd, struct list_head *evsels)
 			      "\tfield: int overwrite;\toffset:8;\tsize:1;\tsigned:1;\n"
 			      "\tfield: char data;\toffset:%zu;\tsize:%zu;\tsigned:1;\n",
 			      sizeof(long), 8 + sizeof(long), 4096 - 8 - sizeof(long));
-	list_for_each_entry(evsel, evsels, core.node)
-		nr += is_tracepoint(evsel) && !was_before(evsels, evsel, true);
-	ret = put(fd, "header_page", 12) ?: put(fd, &page_size, 8) ?:
-	      put(fd, page, page_size) ?: put(fd, "header_event", 13) ?: put(fd, &none, 8) ?:
-	      put(fd, &none, 4) ?: put(fd, &nr, sizeof(nr));
-	list_for_each_entry(evsel, evsels, core.node) {
-		if (ret)
-			break;
-		if (is_tracepoint(evsel) && !was_before(evsels, evsel, true))
-			ret = put_group(fd, evsels, evsel);
-	}
-	/* kallsyms, printk formats, names of tasks */
-	return ret ?: put(fd, &none, 4) ?: put(fd, &none, 4) ?: put(fd, &none, 8);
+	/* no events of ftrace; in the end kallsyms, printk formats, names of tasks */
+	return put(fd, "header_page", 12) ?: put(fd, &page_size, 8) ?:
+	       put(fd, page, page_size) ?: put(fd, "header_event", 13) ?: put(fd, &none, 8) ?:
+	       put(fd, &none, 4) ?: uprobe_private__write_events(fd, evsels) ?:
+	       put(fd, &none, 4) ?: put(fd, &none, 4) ?: put(fd, &none, 8);
 }
 
 /* ---- what is wrong --------------------------------------------------------------- */
@@ -554,13 +582,15 @@ static int say_access(struct target *target, char *msg, size_t size)
 	if (paranoid > 2 && !perf_cap__capable(CAP_PERFMON, &used_root))
 		return scnprintf(msg, size, "this system allows no perf events without CAP_PERFMON (kernel.perf_event_paranoid is %d, 2 would allow them)",
 				 paranoid);
+	if (target && target->cpu_list && !target__has_task(target))
+		return scnprintf(msg, size, "-C without -p is for all processes, which takes CAP_SYS_ADMIN: leave it out, or name processes of yours with -p");
 	if (target && !target__has_task(target) && !target__none(target))
 		return scnprintf(msg, size, "all processes can be probed with CAP_SYS_ADMIN only: name a command, or processes of yours with -p");
 	return scnprintf(msg, size, "the file of the probe can't be read, or its file system is mounted noexec");
 }
 
 /* Return: false if perf's own words are as good. */
-static bool explain(int err, struct target *target, char *msg, size_t size)
+static bool explain(int err, const char *command, struct target *target, char *msg, size_t size)
 {
 	switch (err) {
 	case EACCES:
@@ -573,8 +603,15 @@ static bool explain(int err, struct target *target, char *msg, size_t size)
 			scnprintf(msg, size, "perf itself may not be traced, which it tries: it has capabilities or can't be read (CAP_SYS_ADMIN lifts that)");
 		return true;
 	case EDQUOT:
-		scnprintf(msg, size, "you have as many probes as one user may (kernel.uprobe_user_max_probes is %d)",
-			  read_sysctl("uprobe_user_max_probes", 0));
+		scnprintf(msg, size, "you have as much as one user may: %d probes (kernel.uprobe_user_max_probes), %d perf events (kernel.uprobe_user_max_events; perf opens one for each thread and CPU, with --per-thread one for each thread), or 16 probes at one place",
+			  read_sysctl("uprobe_user_max_probes", 0),
+			  read_sysctl("uprobe_user_max_events", 0));
+		return true;
+	case EINVAL:
+		if (!command)
+			return false;
+		scnprintf(msg, size, "the kernel doesn't take '%s': an argument is wrong, or the file has changed and has no such place: 'perf probe -d' and add it again",
+			  command);
 		return true;
 	case EILSEQ:
 	case EOPNOTSUPP:
@@ -606,8 +643,11 @@ bool uprobe_private__strerror(struct evsel *evsel, struct target *target, int er
 
 	if (!d)
 		return false;
+	if (err == EOPNOTSUPP && evsel->core.attr.branch_sample_type)
+		return false;
 	n = scnprintf(msg, size, "%s:%s: ", d->group, d->event);
-	return explain(err, target, msg + n, size - n);
+	/* a command that has a format is right */
+	return explain(err, d->format ? NULL : d->command, target, msg + n, size - n);
 }
 
 /**
@@ -617,6 +657,8 @@ bool uprobe_private__strerror(struct evsel *evsel, struct target *target, int er
  * @msg: where the one line goes
  * @size: room for it
  *
+ * What perf probe names is looked for among the user's own, if tracefs can't be asked.
+ *
  * Return: false if it is none of the user's own, or could be read.
  */
 bool uprobe_private__why(const char *group, const char *event, char *msg, size_t size)
@@ -624,10 +666,16 @@ bool uprobe_private__why(const char *group, const char *event, char *msg, size_t
 	struct definition *d = refused.of;
 	int n;
 
-	if (!d || strcmp(d->group, group) || strcmp(d->event, event))
-		return false;
+	if (!d || strcmp(d->group, group) || strcmp(d->event, event)) {
+		if (!strstarts(group, "probe_") || uprobe_private__has_tracefs() ||
+		    !uprobe_private__is_supported())
+			return false;
+		scnprintf(msg, size, "you have no event %s:%s: 'perf probe -l' lists those that you have, 'perf probe -x FILE FUNCTION' adds one",
+			  group, event);
+		return true;
+	}
 	n = scnprintf(msg, size, "%s:%s: ", d->group, d->event);
-	if (!explain(refused.err, NULL, msg + n, size - n))
+	if (!explain(refused.err, d->command, NULL, msg + n, size - n))
 		scnprintf(msg + n, size - n, "%s", strerror(refused.err));
 	return true;
 }
@@ -639,10 +687,62 @@ bool uprobe_private__why(const char *group, const char *event, char *msg, size_t
  */
 char *uprobe_private__why_not(void)
 {
-	char msg[512];
+	char msg[BUFSIZ];
 
-	return refused.try_err && explain(refused.try_err, NULL, msg, sizeof(msg)) ?
+	return refused.try_err &&
+	       explain(refused.try_err, refused.try_command, NULL, msg, sizeof(msg)) ?
 	       strdup(msg) : NULL;
+}
+
+/* All of them, with commas between them, to be freed; or NULL if there is but one. */
+static char *list_names(const struct perf_probe_event *pevs, int nr)
+{
+	char *names = NULL, *more;
+	int i, k, n = 0;
+
+	for (i = 0; i < nr; i++) {
+		for (k = 0; k < pevs[i].ntevs; k++) {
+			const struct probe_trace_event *tev = &pevs[i].tevs[k];
+
+			if (!tev->event)
+				continue;
+			if (asprintf(&more, "%s%s%s:%s", names ?: "", names ? "," : "",
+				     tev->group, tev->event) < 0)
+				more = NULL;
+			free(names);
+			names = more;
+			n++;
+		}
+	}
+	if (n < 2)
+		zfree(&names);
+	return names;
+}
+
+/**
+ * uprobe_private__say_use - perf probe: how to use what has just been added
+ * @pevs: what was asked for
+ * @nr: how many
+ * @group: of the last one
+ * @event: its name
+ *
+ * A function that is in several places is one event in tracefs, but as many of the user's own.
+ */
+void uprobe_private__say_use(const struct perf_probe_event *pevs, int nr, const char *group,
+			     const char *event)
+{
+	char *names;
+
+	if (!uprobe_store__is_used()) {
+		pr_info("\tperf record -e %s:%s -aR sleep 1\n\n", group, event);
+		return;
+	}
+	names = list_names(pevs, nr);
+	if (names)
+		pr_info("\tperf record -e %s ./PROGRAM, or -p PID of yours\n\n", names);
+	else
+		pr_info("\tperf record -e %s:%s ./PROGRAM, or -p PID of yours\n\n", group, event);
+	free(names);
 }
 
 /**

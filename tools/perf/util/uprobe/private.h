@@ -10,6 +10,7 @@
 
 struct evsel;
 struct list_head;
+struct perf_probe_event;
 struct print_callbacks;
 struct target;
 
@@ -22,7 +23,11 @@ bool uprobe_private__match(const char *group, const char *event, int i, const ch
 			   const char **its_event);
 int uprobe_private__open(struct evsel *evsel, int pid, int cpu, int group_fd, unsigned long flags);
 bool uprobe_private__are_among(struct list_head *evsels);
+bool uprobe_private__has_tracefs(void);
+int uprobe_private__write_events(int fd, struct list_head *evsels);
 int uprobe_private__write_formats(int fd, struct list_head *evsels);
+void uprobe_private__say_use(const struct perf_probe_event *pevs, int nr, const char *group,
+			     const char *event);
 bool uprobe_private__strerror(struct evsel *evsel, struct target *target, int err, char *msg,
 			      size_t size);
 bool uprobe_private__why(const char *group, const char *event, char *msg, size_t size);
@@ -59,6 +64,17 @@ static inline bool uprobe_private__are_among(struct list_head *evsels)
 {
 	(void)evsels;
 	return false;
+}
+
+static inline bool uprobe_private__has_tracefs(void)
+{
+	return true;
+}
+
+static inline int uprobe_private__write_events(int fd, struct list_head *evsels)
+{
+	(void)fd, (void)evsels;
+	return -ENOENT;
 }
 
 static inline int uprobe_private__write_formats(int fd, struct list_head *evsels)

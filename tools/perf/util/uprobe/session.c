@@ -79,6 +79,8 @@ static int make_probes(struct perf_probe_event *pev, struct uprobe_failure *fail
 
 	/* else only perf probe sets it */
 	probe_conf.max_probes = probe_conf.max_probes ?: MAX_PROBES;
+	/* another name if there is one of the same, be it of another file */
+	probe_conf.force_add = true;
 	if (!ret)
 		ret = init_probe_symbol_maps(true);
 	if (ret)

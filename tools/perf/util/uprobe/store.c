@@ -85,6 +85,9 @@ static bool is_command(const char *line)
 	name = find_name(line, &len);
 	if (!name || strlen(line) > MAX_LINE)
 		return false;
+	/* nor what perf would take for a space */
+	if (strpbrk(line, "\t\v\f\r"))
+		return false;
 	place = name + len + 1;
 	colon = place + strcspn(place, ": ");
 	if (*place != '/' || strncmp(colon, ":0x", 3))
@@ -269,6 +272,8 @@ static int copy_commands(int from)
 		else
 			pr_debug("uprobe store: not a command: %s\n", line);
 	}
+	if (!ret && !feof(file))
+		ret = -EIO;
 	free(line);
 	strlist__delete(names);
 	if (file)
@@ -384,6 +389,15 @@ struct strlist *uprobe_store__commands(bool in_memory)
 
 /* ---- changes --------------------------------------------------------------- */
 
+static int copy_line(int to, const char *line, ssize_t size)
+{
+	ssize_t written = write(to, line, size);
+
+	if (written == size)
+		return 0;
+	return written < 0 ? -errno : -ENOSPC;
+}
+
 /* Looks at all lines of @from; those of others go to @to, unless that is -1. */
 static int pass_over(int from, int to, const char *name, size_t len, bool *found)
 {
@@ -403,9 +417,11 @@ static int pass_over(int from, int to, const char *name, size_t len, bool *found
 	while (!ret && (size = getline(&line, &room, file)) > 0) {
 		if (makes(line, name, len))
 			*found = true;
-		else if (to >= 0 && write(to, line, size) != size)
-			ret = -EIO;
+		else if (to >= 0)
+			ret = copy_line(to, line, size);
 	}
+	if (!ret && !feof(file))
+		ret = -EIO;
 	free(line);
 	fclose(file);
 	return ret;
