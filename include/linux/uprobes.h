@@ -351,18 +351,9 @@ bool trace_uprobe_rights_matter(void);
 void trace_uprobe_count_shed(void);
 int trace_uprobe_describe(struct perf_event *event, unsigned int cmd,
 			  void __user *arg);
-bool trace_uprobe_may_filter(struct perf_event *event, const char *text);
-void trace_uprobe_not_inherited(struct perf_event *event);
 #else
 static inline bool trace_uprobe_rights_matter(void) { return false; }
 static inline void trace_uprobe_count_shed(void) { }
-static inline bool trace_uprobe_may_filter(struct perf_event *event,
-					   const char *text)
-{
-	return true;
-}
-
-static inline void trace_uprobe_not_inherited(struct perf_event *event) { }
 #endif
 
 /* ---- hooks for mm, fork, exec, signals and entry code ------------------- */
@@ -493,6 +484,24 @@ static inline void uprobe_leave_slot(struct pt_regs *regs) { }
 static inline bool uprobe_breakpoint(struct pt_regs *regs) { return false; }
 
 #endif /* CONFIG_UPROBES */
+
+/* ---- hooks for perf, with and without uprobes ---------------------------- */
+
+#ifdef CONFIG_UPROBE_EVENTS
+bool trace_uprobe_may_filter(struct perf_event *event, const char *text);
+bool trace_uprobe_not_inherited(struct perf_event *event);
+#else
+static inline bool trace_uprobe_may_filter(struct perf_event *event,
+					   const char *text)
+{
+	return true;
+}
+
+static inline bool trace_uprobe_not_inherited(struct perf_event *event)
+{
+	return false;
+}
+#endif
 
 /*
  * fork brackets the copying of the address space with these. A registration

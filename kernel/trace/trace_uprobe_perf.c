@@ -463,20 +463,23 @@ static int close_privileged(struct trace_probe *tp, struct perf_event *event)
 
 /**
  * trace_uprobe_not_inherited - a child begins without a perf event
- * @event: its parent's, whose user may have no more: -EDQUOT
+ * @event: its parent's: -EDQUOT
  *
  * Context: task context; in perf_event_init_task(), which holds no lock of ours.
+ * Return: false if that isn't because its user may have no more of them.
  */
-void trace_uprobe_not_inherited(struct perf_event *event)
+bool trace_uprobe_not_inherited(struct perf_event *event)
 {
 	struct trace_uprobe *oldest, *tu;
 
+	if (!event->tp_event || !(event->tp_event->flags & TRACE_EVENT_FL_UPROBE))
+		return false;
 	guard(mutex)(&event_mutex);
 	oldest = trace_uprobe_of_call(event->tp_event);
-	if (!oldest)
-		return;
-	for_each_probe_of(tu, &oldest->tp)
-		this_cpu_inc(tu->counts->other[UPROBE_MISSED_INSTALL]);
+	if (oldest)
+		for_each_probe_of(tu, &oldest->tp)
+			this_cpu_inc(tu->counts->other[UPROBE_MISSED_INSTALL]);
+	return true;
 }
 
 /* Is another event listed that is for this address space, and may be? */

@@ -739,7 +739,7 @@ bool uprobe_calls_want(const struct uprobe *uprobe,
 
 /* ---- fork and exit ------------------------------------------------------ */
 
-/* @payer: set to whom the child's call has been charged, or to an error if he has too many. */
+/* @payer: as of uprobe_inheritors() */
 static u64 inherit(const struct open_call *call, struct task_struct *child,
 		   struct uprobe_user **payer)
 {
@@ -752,8 +752,6 @@ static u64 inherit(const struct open_call *call, struct task_struct *child,
 	if (uprobe)
 		inheritors = uprobe_inheritors(uprobe, call->epoch,
 					       call->takers, child, payer);
-	if (!uprobe_user_charge(*payer, UPROBE_QUOTA_CALLS, 1))
-		*payer = ERR_PTR(-EDQUOT);
 	rcu_read_unlock_trace();
 	return inheritors;
 }

@@ -731,7 +731,6 @@ void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
 		       enum uprobe_event_count what);
 u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
 		      struct task_struct *child, struct uprobe_user **payer);
-bool uprobe_is_free(struct uprobe *uprobe, struct mm_struct *mm);
 int uprobe_charge(struct uprobe *uprobe, struct mm_struct *mm, bool returns,
 		  enum uprobe_quota what, struct uprobe_user **payer);
 
@@ -827,6 +826,7 @@ void uprobe_site_refresh(struct uprobe_site *site);
 void uprobe_site_abandon(struct uprobe_site *site);
 void uprobe_site_remove(struct uprobe_site *site);
 void uprobe_site_drop_uprobe(struct uprobe_site *site);
+void uprobe_site_end_entry(struct uprobe_site *site);
 
 /* index.c */
 int uprobe_index_init(struct uprobe_space *space, gfp_t may_fail);

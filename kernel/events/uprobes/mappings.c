@@ -208,21 +208,17 @@ static bool has_sites(struct uprobe_space *space, unsigned long start,
 	return found;
 }
 
-/* May a consumer with a target or a scope want it? @vma is in its file's i_mmap. */
-static bool may_be_meant(const struct vm_area_struct *vma)
-{
-	return uprobe_is_target(vma->vm_mm) ||
-	       uprobe_registry_has_scope(file_inode(vma->vm_file), vma->vm_mm);
-}
-
 /* Is it worth while to ask the filters? @vma is in its file's i_mmap. */
 static bool may_be_wanted(const struct vm_area_struct *vma)
 {
-	switch (uprobe_registry_audience(file_inode(vma->vm_file))) {
+	struct inode *inode = file_inode(vma->vm_file);
+
+	switch (uprobe_registry_audience(inode)) {
 	case UPROBE_AUDIENCE_NONE:
 		return false;
 	case UPROBE_AUDIENCE_TARGETS:
-		return may_be_meant(vma);
+		return uprobe_is_target(vma->vm_mm) ||
+		       uprobe_registry_has_scope(inode, vma->vm_mm);
 	case UPROBE_AUDIENCE_ANY:
 		return true;
 	}
@@ -456,7 +452,7 @@ static void renew_site(struct uprobe_site *site)
  */
 static bool is_too_much(struct uprobe_site *site)
 {
-	struct uprobe_user *payer = site->payer;
+	struct uprobe_user *payer = site->payer, *other;
 
 	/* it goes by itself if there are no entries any more */
 	if (!site->uprobe)
@@ -464,11 +460,13 @@ static bool is_too_much(struct uprobe_site *site)
 	if (!uprobe_user_has_too_many(payer, UPROBE_QUOTA_SITES) &&
 	    !uprobe_user_has_too_many(payer, UPROBE_QUOTA_SLOT_PAGES))
 		return false;
-	if (!uprobe_is_free(site->uprobe, site->space->mm))
+	if (uprobe_charge(site->uprobe, site->space->mm, false,
+			  UPROBE_QUOTA_SITES, &other))
 		return true;
-	site->payer = NULL;
+	/* the new one or the old one */
 	uprobe_user_uncharge(payer, UPROBE_QUOTA_SITES, 1);
-	return false;
+	site->payer = other;
+	return other == payer;
 }
 
 static void check_site(struct uprobe_site *site)
@@ -485,11 +483,13 @@ static void check_site(struct uprobe_site *site)
 	if (site->space->inherited && is_too_much(site)) {
 		uprobe_count(site->uprobe, mm, UPROBE_MISSED_INSTALL);
 		/* somebody else's call may have to return here */
-		if (site->is_return)
-			uprobe_site_drop_uprobe(site);
-		else
+		if (!site->is_return) {
 			uprobe_site_remove(site);
-		return;
+			return;
+		}
+		uprobe_site_end_entry(site);
+		if (!site->is_return)
+			return;
 	}
 	if (site->uprobe)
 		uprobe_recheck_site(site->uprobe, site);
@@ -542,18 +542,23 @@ static void fill_mappings(struct mm_struct *mm, unsigned long start,
 			  unsigned long end)
 {
 	struct vm_area_struct *vma;
+	/* for all of them: they stand in i_mmap, and none comes while the lock is held */
+	bool is_target = uprobe_is_target(mm), meant;
 	enum uprobe_audience audience;
 	unsigned long from = start;
-	bool meant;
+	struct inode *inode;
 
-	while ((vma = find_vma(mm, from)) && vma->vm_start < end) {
+	while (!fatal_signal_pending(current) &&
+	       (vma = find_vma(mm, from)) && vma->vm_start < end) {
 		from = vma->vm_end;
+		cond_resched();
 		if (!uprobe_vma_is_executed(vma))
 			continue;
-		audience = uprobe_registry_audience(file_inode(vma->vm_file));
+		inode = file_inode(vma->vm_file);
+		audience = uprobe_registry_audience(inode);
 		if (audience == UPROBE_AUDIENCE_NONE)
 			continue;
-		meant = may_be_meant(vma);
+		meant = is_target || uprobe_registry_has_scope(inode, mm);
 		if (meant || audience == UPROBE_AUDIENCE_ANY)
 			fill_mapping(vma, start, end, !meant);
 	}

@@ -369,24 +369,6 @@ static bool is_free(struct uprobe *uprobe, struct mm_struct *mm,
 }
 
 /**
- * uprobe_is_free - does somebody want hits of an address space to whom nothing is counted?
- * @uprobe: whose consumers to ask
- * @mm: the address space
- *
- * Context: task context.
- * Return: true if so, or if nobody is there to whom it could be counted.
- */
-bool uprobe_is_free(struct uprobe *uprobe, struct mm_struct *mm)
-{
-	bool free;
-
-	rcu_read_lock_trace();
-	free = is_free(uprobe, mm, ALL);
-	rcu_read_unlock_trace();
-	return free;
-}
-
-/**
  * uprobe_charge - find somebody to whom something is counted
  * @uprobe: whose consumers want it
  * @mm: where
@@ -480,8 +462,8 @@ void uprobe_count_call(struct uprobe *uprobe, u64 epoch, u64 takers,
  * @epoch: of the call
  * @takers: of the call
  * @child: has not run yet
- * @payer: set to whom it is to be counted, if none of them is free of that; else NULL. Stays as
- *	long as the section.
+ * @payer: set to whom it has been counted; to NULL if one of them is free of that; or to
+ *	-EDQUOT if each of them has as many calls as he may
  *
  * They are told (inherited).
  *
@@ -500,11 +482,19 @@ u64 uprobe_inheritors(struct uprobe *uprobe, u64 epoch, u64 takers,
 		if (!uprobe_took(uc, epoch, takers) || !wants_child(uc, child))
 			continue;
 		inheritors |= BIT_ULL(uc->bit);
-		free |= !uc->payer;
-		*payer = free ? NULL : uc->payer;
+		if (!uc->payer)
+			free = true;
+		else if (!*payer && uprobe_user_charge(uc->payer, UPROBE_QUOTA_CALLS, 1))
+			*payer = uc->payer;
 		if (uc->count)
 			uc->count(uc, UPROBE_INHERITED);
 	}
+	if (free && *payer) {
+		uprobe_user_uncharge(*payer, UPROBE_QUOTA_CALLS, 1);
+		*payer = NULL;
+	}
+	if (inheritors && !free && !*payer)
+		*payer = ERR_PTR(-EDQUOT);
 	return inheritors;
 }
 

@@ -241,6 +241,23 @@ void uprobe_site_drop_uprobe(struct uprobe_site *site)
 }
 
 /**
+ * uprobe_site_end_entry - end the entry role, whoever wants it
+ * @site: in the index, in both roles
+ *
+ * It may have gone with the last entry that wants returns.
+ *
+ * Context: mmap_lock held for writing.
+ */
+void uprobe_site_end_entry(struct uprobe_site *site)
+{
+	mmap_assert_write_locked(site->space->mm);
+	refcount_inc(&site->ref);
+	detach(site);
+	forget_returns(site);
+	uprobe_site_put(site);
+}
+
+/**
  * uprobe_site_remove - take a site away, whatever its roles
  * @site: in the index; its mapping has gone, or can't carry it any more
  *
