@@ -30,6 +30,9 @@
 #include <linux/string.h>
 #include <linux/types.h>
 #include <linux/zalloc.h>
+#ifdef HAVE_LIBTRACEEVENT
+#include <traceevent/event-parse.h>
+#endif
 
 #include "../../../../include/uapi/linux/uprobes.h"
 #include "perf-sys.h"
@@ -98,27 +101,40 @@ bool uprobe_private__is_supported(void)
 
 /* ---- which are there ------------------------------------------------------- */
 
-static bool has_tracefs(const char *group, const char *event)
+/* Folders of tracefs are open to all if its mount is, but its files may not be. */
+static bool may_read(const char *name)
 {
 	const char *tracefs = tracing_path_mount();
 	char *path;
+	bool may;
+
+	if (!tracefs || asprintf(&path, "%s/events/%s", tracefs, name) < 0)
+		return false;
+	may = !access(path, R_OK);
+	free(path);
+	return may;
+}
+
+static bool has_tracefs(const char *group, const char *event)
+{
+	char *name;
 	bool has;
 
-	if (!tracefs || asprintf(&path, "%s/events/%s/%s", tracefs, group, event) < 0)
+	if (asprintf(&name, "%s/%s/format", group, event) < 0)
 		return false;
-	has = !access(path, R_OK);
-	free(path);
+	has = may_read(name);
+	free(name);
 	return has;
 }
 
 /**
- * uprobe_private__has_tracefs - may we look into tracefs?
+ * uprobe_private__has_tracefs - may we read what is in tracefs?
  *
  * Return: true if so.
  */
 bool uprobe_private__has_tracefs(void)
 {
-	return has_tracefs("", "");
+	return may_read("header_page");
 }
 
 /* Of what is kept, only that which isn't in tracefs: others may write the file of root's shell. */
@@ -407,6 +423,8 @@ int uprobe_private__read_format(const char *group, const char *event, char **tex
 
 /* ---- perf.data ----------------------------------------------------------------- */
 
+#ifdef HAVE_LIBTRACEEVENT
+
 /**
  * uprobe_private__are_among - are there events of the user's own?
  * @evsels: a list of struct evsel
@@ -463,7 +481,7 @@ static int put(int fd, const void *data, size_t size)
 static int put_format(int fd, const struct evsel *evsel)
 {
 	struct definition *d = of_evsel(evsel);
-	char *text = NULL, *path, *slash;
+	char *text = NULL, *path;
 	size_t size = 0;
 	u64 size64;
 	int ret;
@@ -471,10 +489,9 @@ static int put_format(int fd, const struct evsel *evsel)
 	if (d) {
 		ret = uprobe_private__read_format(d->group, d->event, &text, &size);
 	} else {
-		if (asprintf(&path, "%s/events/%s/format", tracing_path_mount(), evsel->name) < 0)
+		if (asprintf(&path, "%s/events/%s/%s/format", tracing_path_mount(),
+			     evsel->tp_format->system, evsel->tp_format->name) < 0)
 			return -ENOMEM;
-		slash = strrchr(path, ':');
-		*slash = '/';
 		ret = filename__read_str(path, &text, &size);
 		free(path);
 	}
@@ -558,6 +575,7 @@ int uprobe_private__write_formats(int fd, struct list_head *evsels)
 	       put(fd, &none, 4) ?: uprobe_private__write_events(fd, evsels) ?:
 	       put(fd, &none, 4) ?: put(fd, &none, 4) ?: put(fd, &none, 8);
 }
+#endif /* HAVE_LIBTRACEEVENT */
 
 /* ---- what is wrong --------------------------------------------------------------- */
 
