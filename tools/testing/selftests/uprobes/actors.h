@@ -6,6 +6,7 @@
  */
 #include <ctype.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
 #include <sched.h>
@@ -21,7 +22,8 @@
 #define OTHER		1001
 #define MAX_FDS		4200
 
-static int target_data = 3;
+/* read when it is called, at a displacement from the instruction */
+static volatile int target_data = 3;
 
 /* in the file, as sections of semaphores are */
 static volatile unsigned short semaphores[2] __attribute__((section(".data")));
@@ -191,6 +193,38 @@ static int open_ring(char *args)
 	return -errno;
 }
 
+/* The last sample, as far as it fits. */
+static unsigned char last_sample[1024];
+
+static void copy_from_ring(void *to, uint64_t at, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		((char *)to)[i] = ring[4096 + (at + i) % RING_SIZE];
+}
+
+static uint32_t half_at(uint64_t at)
+{
+	uint32_t half;
+
+	copy_from_ring(&half, at, sizeof(half));
+	return half;
+}
+
+/*
+ * Fields of the record lie at odd multiples of 4, so that all are tried: what seems to be the upper half of an address may be
+ * the lower half of a small negative number, or of a mark in call chains.
+ */
+static bool is_kernels(uint64_t at, uint64_t end)
+{
+	uint32_t low = half_at(at), high = half_at(at + 4);
+
+	if (high >= 0xfffff000 && at + 12 <= end && half_at(at + 8) == 0xffffffff)
+		return false;
+	return high >= 0xffff8000 && ((uint64_t)high << 32 | low) < -4096ULL;
+}
+
 /*
  * How many samples are there that haven't been looked at? -EBADMSG: some were lost; -EPERM: there is an address of the
  * kernel in them.
@@ -198,30 +232,38 @@ static int open_ring(char *args)
 static int look_into_ring(void)
 {
 	struct perf_event_mmap_page *page = (struct perf_event_mmap_page *)ring;
-	const char *data = ring + 4096;
 	struct perf_event_header header;
-	uint64_t at, head, word, i, j;
+	uint64_t at, head, i;
+	bool bad = false;
 	int samples = 0;
 
 	if (!ring)
 		return -EBADF;
 	head = __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE);
 	for (at = page->data_tail; at < head; at += header.size) {
-		memcpy(&header, data + at % RING_SIZE, sizeof(header));
+		copy_from_ring(&header, at, sizeof(header));
 		if (header.type == PERF_RECORD_LOST || header.type == PERF_RECORD_LOST_SAMPLES)
 			return -EBADMSG;
-		samples += header.type == PERF_RECORD_SAMPLE;
-		/* the fields of the record lie at odd multiples of 4 */
-		for (i = 8; i + 4 < header.size; i += 4) {
-			for (j = 0; j < 8; j++)
-				((char *)&word)[j] = data[(at + i + j) % RING_SIZE];
-			/* but for halves of what is beside it, marks in call chains, and small negative numbers */
-			if (word >> 40 == 0xffffff && (unsigned int)word && word < -0x100000000ULL)
-				return -EPERM;
-		}
+		if (header.type != PERF_RECORD_SAMPLE)
+			continue;
+		samples++;
+		copy_from_ring(last_sample, at, header.size < sizeof(last_sample) ? header.size : sizeof(last_sample));
+		for (i = at + 8; i + 8 <= at + header.size; i += 4)
+			bad |= is_kernels(i, at + header.size);
 	}
 	__atomic_store_n(&page->data_tail, head, __ATOMIC_RELEASE);
-	return samples;
+	return bad ? -EPERM : samples;
+}
+
+/* offset: 4 bytes of the last record, of an event with no field but that */
+static int look_into_record(int offset)
+{
+	int value;
+
+	if (offset < 0 || 12 + offset + sizeof(value) > sizeof(last_sample))
+		return -EBADMSG;
+	memcpy(&value, last_sample + 12 + offset, sizeof(value));
+	return value;
 }
 
 /* number: what mustn't have any effect. How much of it is accepted? */
@@ -368,11 +410,33 @@ static UNUSED PROBED long sink(long n)
 	return r + 1;
 }
 
+static int changed[2];
+
+/* Says what has become of it. */
+static void change_and_stay(void *uid)
+{
+	int err = syscall(SYS_setresuid, (long)uid, (long)uid, (long)uid) ? -errno : 0;
+
+	if (write(changed[1], &err, sizeof(err)) != sizeof(err))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static int wait_for_change(void)
+{
+	int err = -EPIPE;
+
+	if (read(changed[0], &err, sizeof(err)) != sizeof(err))
+		err = -EPIPE;
+	close(changed[0]);
+	close(changed[1]);
+	return err;
+}
+
 static void *change_alone(void *uid)
 {
-	if (syscall(SYS_setresuid, (long)uid, (long)uid, (long)uid))
-		return (void *)(long)-errno;
-	pause();
+	change_and_stay(uid);
 	return NULL;
 }
 
@@ -381,28 +445,28 @@ static int thread_of(int uid)
 {
 	pthread_t thread;
 
-	if (pthread_create(&thread, NULL, change_alone, (void *)(long)uid))
+	if (pipe2(changed, O_CLOEXEC) || pthread_create(&thread, NULL, change_alone, (void *)(long)uid))
 		return -EAGAIN;
-	usleep(200000);
-	return 0;
+	return wait_for_change();
 }
 
 static int share_and_become(void *uid)
 {
-	if (syscall(SYS_setresuid, (long)uid, (long)uid, (long)uid))
-		_exit(1);
-	pause();
-	_exit(0);
+	change_and_stay(uid);
+	return 0;
 }
 
 /* A process with the same memory. */
 static int process_of(int uid)
 {
 	char *stack = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int pid = clone(share_and_become, stack + 65536, CLONE_VM | SIGCHLD, (void *)(long)uid);
+	int pid, err;
 
-	usleep(200000);
-	return pid < 0 ? -errno : pid;
+	if (pipe2(changed, O_CLOEXEC))
+		return -errno;
+	pid = clone(share_and_become, stack + 65536, CLONE_VM | SIGCHLD, (void *)(long)uid);
+	err = pid < 0 ? -errno : wait_for_change();
+	return err ? err : pid;
 }
 
 static void become_program(char *path)
@@ -434,6 +498,8 @@ static int act(char *line)
 		return open_ring(args);
 	case 'k':
 		return look_into_ring();
+	case 'w':
+		return look_into_record(n);
 	case 'I':
 		return change_event(n);
 	case 'l':
@@ -538,7 +604,18 @@ static int tell(struct actor *actor, const char *format, ...)
 	return answer(actor);
 }
 
-static struct actor start(int uid)
+/* To keep it over execve(), too. */
+static void keep_right_to_change(void)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = { { 1 << CAP_SETUID, 1 << CAP_SETUID, 1 << CAP_SETUID }, {} };
+
+	must(!syscall(SYS_capset, &head, data));
+	must(!prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SETUID, 0, 0));
+}
+
+/* @may_change: to another user, but has no other right of root's */
+static struct actor start_with(int uid, bool may_change)
 {
 	int to[2], from[2];
 	struct actor actor;
@@ -551,7 +628,10 @@ static struct actor start(int uid)
 	must(actor.pid >= 0);
 	if (!actor.pid) {
 		must(dup2(to[0], 0) == 0 && dup2(from[1], 1) == 1);
-		must(!setgroups(0, NULL) && !setresgid(uid, uid, uid) && !setresuid(uid, uid, uid));
+		must(!setgroups(0, NULL) && !prctl(PR_SET_KEEPCAPS, may_change));
+		must(!setresgid(uid, uid, uid) && !setresuid(uid, uid, uid));
+		if (may_change)
+			keep_right_to_change();
 		signal(SIGPIPE, SIG_DFL);
 		become_program((char *)PROGRAM);
 		_exit(127);
@@ -562,6 +642,11 @@ static struct actor start(int uid)
 	actor.out = from[0];
 	must(answer(&actor) == 0);
 	return actor;
+}
+
+static struct actor start(int uid)
+{
+	return start_with(uid, false);
 }
 
 static void stop(struct actor *actor)
@@ -600,9 +685,9 @@ static UNUSED int open_here(struct actor *user, struct actor *victim)
 
 static UNUSED bool is_refused(int answer)
 {
-	if (answer != -EACCES && answer != -EPERM)
+	if (answer != -EPERM)
 		note("the answer is %d", answer);
-	return answer == -EACCES || answer == -EPERM;
+	return answer == -EPERM;
 }
 
 static void copy_program(const char *path, int uid, int mode)

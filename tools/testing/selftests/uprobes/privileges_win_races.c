@@ -67,18 +67,18 @@ static int open_on(int pid, const char *command)
 	return syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-/* Reads who has been made, and writes how often it could open something. */
+/* Reads who has been made, and writes how often it could open something; which stays open until the next one comes. */
 static void open_all(int pids, int done, const char *command)
 {
 	unsigned long opened = 0;
-	int pid, fd;
+	int pid, fd = -1;
 
 	become_user();
 	while (read(pids, &pid, sizeof(pid)) == sizeof(pid)) {
-		fd = open_on(pid, command);
-		opened += fd >= 0;
 		if (fd >= 0)
 			close(fd);
+		fd = open_on(pid, command);
+		opened += fd >= 0;
 	}
 	must(write(done, &opened, sizeof(opened)) == sizeof(opened));
 	_exit(0);
@@ -153,6 +153,7 @@ int main(int argc, char **argv)
 	waitpid(executor, NULL, 0);
 	note("%d rounds, in %lu of them an event could be opened", rounds, opened);
 	check(opened > 0, "some_come_before_the_program");
+	check(opened < (unsigned long)rounds, "and_some_behind_it");
 	equal(bad, 0, "no_program_with_privileges_is_ever_probed");
 	return finish();
 }

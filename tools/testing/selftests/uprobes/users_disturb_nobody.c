@@ -142,8 +142,12 @@ static void limits(void)
 	must(!tell(&user, "c"));
 	set_sysctl("uprobe_user_max_sites", "65536");
 
+	must(open_here(&user, &victim) >= 0 && is_probed(&victim));
 	set_sysctl("uprobe_unprivileged", "0");
-	equal(open_here(&user, &victim), -EACCES, "it_can_be_switched_off");
+	equal(open_nth(&user, &victim, 1), -EACCES, "it_can_be_switched_off");
+	must(tell(&victim, "t 4") == 4);
+	equal(tell(&user, "r 0"), 4, "what_is_open_counts_on");
+	must(!tell(&user, "c"));
 	set_sysctl("uprobe_unprivileged", "1");
 	set_sysctl("perf_event_paranoid", "3");
 	equal(open_here(&user, &victim), -EACCES, "perf_can_be_switched_off");
@@ -318,9 +322,9 @@ static long long memory_of_group(const char *what)
 	return n;
 }
 
-static void limit_of_memory(void)
+static void limit_of_memory(int uid, const char *who)
 {
-	struct actor user = start(USER), victim = start(USER);
+	struct actor user = start(uid), victim = start(USER);
 	long long limit = 4 << 20, most = 0, now;
 	char pid[32];
 	int i, nr_missed;
@@ -341,14 +345,14 @@ static void limit_of_memory(void)
 	}
 	nr_missed = tell(&user, "i");
 	note("%lld bytes at the most, %d places of %d missed", most, nr_missed, TEXT_PAGES);
-	check(most > limit / 2 && most <= limit, "what_a_target_may_have_is_its_memory_cgroups");
-	check(nr_missed > 0 && nr_missed < TEXT_PAGES, "what_has_no_room_there_is_counted");
-	equal(memory_of_group("oom_kill "), 0, "nobody_is_killed_for_it");
-	equal(tell(&victim, "t 4"), 4, "the_target_goes_on");
+	check(most > limit / 2 && most <= limit, "what_a_target_of_%s_may_have_is_its_memory_cgroups", who);
+	check(nr_missed > 0 && nr_missed < TEXT_PAGES, "what_has_no_room_there_is_counted_to_%s", who);
+	equal(memory_of_group("oom_kill "), 0, "nobody_is_killed_for_%s", who);
+	equal(tell(&victim, "t 4"), 4, "the_target_of_%s_goes_on", who);
 	stop(&user);
 	for (i = 0; i < 600 && memory_of_group(NULL) > limit / 2; i++)
 		usleep(100000);
-	check(memory_of_group(NULL) <= limit / 2, "it_has_its_memory_back");
+	check(memory_of_group(NULL) <= limit / 2, "the_target_of_%s_has_its_memory_back", who);
 	stop(&victim);
 	for (i = 0; i < 100 && rmdir(CGROUPS "/group"); i++)
 		usleep(100000);
@@ -358,7 +362,9 @@ static void limit_of_memory(void)
 /* Killed at any moment, with probes, sites and calls open: all of it can be had again. */
 static void killed(void)
 {
-	static const char *const limits[] = { "probes", "sites", "slot_pages", "calls", "events" };
+	static const struct {
+		const char *name, *taken;
+	} limits[] = { { "probes", "16" }, { "sites", "2" }, { "slot_pages", "2" }, { "calls", "1" }, { "events", "16" } };
 	struct actor user, victim;
 	char name[64];
 	size_t i;
@@ -380,10 +386,10 @@ static void killed(void)
 	}
 	equal(n, rounds, "a_user_is_killed_so_often_and_can_open_more");
 
-	/* what had been kept would be missing now */
+	/* so much as is taken below; what had been kept would be missing now */
 	for (i = 0; i < ARRAY_SIZE(limits); i++) {
-		snprintf(name, sizeof(name), "uprobe_user_max_%s", limits[i]);
-		set_sysctl(name, "16");
+		snprintf(name, sizeof(name), "uprobe_user_max_%s", limits[i].name);
+		set_sysctl(name, limits[i].taken);
 	}
 	user = start(USER);
 	victim = start(USER);
@@ -425,7 +431,8 @@ int main(int argc, char **argv)
 	limit_of_events();
 	floods();
 	many_go_at_once();
-	limit_of_memory();
+	limit_of_memory(USER, "a_user");
+	limit_of_memory(0, "root");
 	killed();
 	return finish();
 }

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <sys/mount.h>
+#include <sys/xattr.h>
 
 #define FOLDER		"/tmp/users_probe_their_own/"
 #define PROGRAM		FOLDER "program"
@@ -65,6 +66,12 @@ static void others(void)
 	equal(open_on(&user, 99999), -ESRCH, "nobody");
 	equal(tell(&user, "o -1 0 0 %lx %s", target_offset, PROGRAM), -EACCES, "all_processes");
 	equal(tell(&user, "a 0 cgroup"), -EACCES, "a_cgroup");
+	/* where perf itself has no objection */
+	set_sysctl("perf_event_paranoid", "-1");
+	equal(tell(&user, "o -1 0 0 %lx %s", target_offset, PROGRAM), -EACCES, "all_processes_whatever_perf_says");
+	equal(tell(&user, "a 0 cgroup"), -EACCES, "a_cgroup_whatever_perf_says");
+	set_sysctl("perf_event_paranoid", "2");
+	check(is_clean(&other) && is_clean(&root), "nobody_is_probed");
 	check(open_here(&root, &other) >= 0 && is_probed(&other), "root_may");
 	must(!tell(&root, "c"));
 	stop(&user);
@@ -93,19 +100,47 @@ static bool libc_is_clean(int pid)
 	return file_is_clean(pid, libc_path, offset_in_libc);
 }
 
+/* CAP_SETUID, permitted and effective */
+static void give_capability(const char *path)
+{
+	struct vfs_cap_data data = {
+		.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE, .data = { { .permitted = 1 << CAP_SETUID } },
+	};
+
+	must(!setxattr(path, "security.capability", &data, sizeof(data), 0));
+}
+
+/* Who may not read it can't probe it, and may not dump who executes it. */
+static void executes_unreadable(void)
+{
+	struct actor user = start(USER), victim = start(USER);
+
+	copy_program(FOLDER "unreadable", 0, 0711);
+	must(tell(&user, "d %d 1 60000 p:t/one %s:0x%lx", victim.pid, libc_path, offset_in_libc) >= 0);
+	must(!libc_is_clean(victim.pid));
+	must(!tell(&victim, "e " FOLDER "unreadable"));
+	must(tell(&victim, "t 3") == 3);
+	check(is_clean(&victim) && libc_is_clean(victim.pid), "file_that_may_not_be_read_is_not_probed");
+	equal(tell(&user, "s 0"), 1, "file_that_may_not_be_read_is_counted_as_shed");
+	stop(&user);
+	stop(&victim);
+}
+
 static void executes(const char *program, const char *what)
 {
 	struct actor user = start(USER), victim = start(USER);
 
 	must(tell(&user, "d %d 1 60000 p:t/one %s:0x%lx", victim.pid, program, target_offset) >= 0);
 	must(tell(&user, "d %d 1 60001 p:t/two %s:0x%lx", victim.pid, libc_path, offset_in_libc) >= 0);
-	must(open_here(&user, &victim) >= 0 && is_probed(&victim));
+	must(open_here(&user, &victim) >= 0 && is_probed(&victim) && !libc_is_clean(victim.pid));
 	must(!tell(&victim, "e %s", program));
 	must(tell(&victim, "t 3") == 3);
 	check(is_clean(&victim) && libc_is_clean(victim.pid), "%s_is_not_probed", what);
 	equal(tell(&user, "r 0"), 0, "%s_is_not_counted", what);
 	equal(tell(&user, "s 0"), 1, "%s_is_counted_as_shed", what);
-	check(open_here(&user, &victim) < 0 && is_clean(&victim), "%s_is_refused_afterwards", what);
+	equal(tell(&user, "d %d 1 60002 p:t/one %s:0x%lx", victim.pid, program, target_offset), -EPERM,
+	      "%s_is_refused_afterwards", what);
+	check(is_clean(&victim), "%s_is_still_not_probed", what);
 	stop(&user);
 	stop(&victim);
 }
@@ -120,6 +155,10 @@ static void not_dumpable(void)
 	must(tell(&victim, "t 3") == 3);
 	equal(tell(&user, "r 0"), 0, "nor_counted");
 	check(is_refused(open_here(&user, &victim)) && is_clean(&victim), "who_may_not_be_dumped_is_refused");
+	must(!tell(&victim, "m 1"));
+	check(is_probed(&victim), "who_may_be_dumped_again_is_probed_again");
+	must(tell(&victim, "t 3") == 3);
+	equal(tell(&user, "r 0"), 3, "and_counted_again");
 	stop(&user);
 	stop(&victim);
 }
@@ -136,6 +175,28 @@ static void one_thread_is_another_user(bool is_process)
 	must(!tell(&victim, "g %d", USER) && !tell(&victim, "m 1"));
 	check(is_refused(open_here(&user, &victim)) && is_clean(&victim), "%s_of_another_user", what);
 	if (is_process)
+		kill(other, SIGKILL);
+	stop(&user);
+	stop(&victim);
+}
+
+/* While the event is open: all of it, one thread of it, another process with its memory. */
+static void loses_the_right(const char *line, const char *what)
+{
+	struct actor user = start_with(USER, true), victim = start_with(USER, true);
+	int event = open_here(&user, &victim), other;
+
+	must(event >= 0 && is_probed(&victim));
+	other = tell(&victim, "%s", line);
+	must(other >= 0);
+	check(is_clean(&victim), "%s_is_probed_no_more", what);
+	/* nobody may dump who changes its user */
+	must(!tell(&victim, "m 1"));
+	check(is_clean(&victim), "%s_may_be_dumped_and_isnt_probed", what);
+	must(tell(&victim, "t 3") == 3);
+	equal(tell(&user, "r %d", event), 0, "%s_is_counted_no_more", what);
+	check(is_refused(open_here(&user, &victim)) && is_clean(&victim), "%s_is_refused", what);
+	if (other)
 		kill(other, SIGKILL);
 	stop(&user);
 	stop(&victim);
@@ -174,7 +235,7 @@ static int read_int(int pid, const int *address)
 static void files(void)
 {
 	struct actor user = start(USER), victim = start(USER);
-	struct place data = place_of(&target_data);
+	struct place data = place_of((const void *)&target_data);
 	int pid = victim.pid;
 
 	copy_program(FOLDER "unreadable", 0, 0711);
@@ -190,13 +251,13 @@ static void files(void)
 	equal(tell(&user, "o %d -1 0 0 " FOLDER "fifo", pid), -EINVAL, "fifo");
 	equal(tell(&user, "o %d -1 0 0 /dev/zero", pid), -EINVAL, "device");
 	equal(tell(&user, "o %d -1 0 0 " FOLDER "nothing", pid), -ENOENT, "no_file");
-	check(tell(&user, "o %d -1 0 1000 /proc/self/mem", pid) < 0, "memory_of_a_process");
+	equal(tell(&user, "o %d -1 0 1000 /proc/self/mem", pid), -EINVAL, "memory_of_a_process");
 	equal(tell(&user, "o %d -1 0 fffffff %s", pid, PROGRAM), -EINVAL, "offset_past_the_end");
 	equal(tell(&user, "o %d -1 0 fffffffffffffff0 %s", pid, PROGRAM), -EINVAL, "negative_offset");
 	equal(tell(&user, "o %d -1 200000000 %lx %s", pid, target_offset, PROGRAM) < 0, false, "even_semaphore");
 	equal(tell(&user, "o %d -1 100000000 %lx %s", pid, target_offset, PROGRAM), -EINVAL, "odd_semaphore");
-	tell(&user, "o %d -1 0 %lx %s", pid, data.offset, PROGRAM);
-	check(read_int(pid, &target_data) == 3, "data_are_left_alone");
+	check(tell(&user, "o %d -1 0 %lx %s", pid, data.offset, PROGRAM) >= 0 &&
+	      read_int(pid, (const int *)&target_data) == 3, "data_are_left_alone");
 	must(!tell(&user, "c"));
 	check(is_clean(&victim), "nothing_is_left_of_files");
 	stop(&user);
@@ -213,15 +274,17 @@ static void definitions(void)
 		"x:t/one", "p:t/one", "p:t/one /tmp", "-:t/one", "p@uid=0:t/one " PROGRAM ":0x1000",
 		"p:t/one " PROGRAM ":0x1000 $nothing", "p:t/one " PROGRAM ":0x1000 +0(", "p:t/one " PROGRAM ":0x1000 @sym",
 	};
+	static const int wrong_errors[] = { EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL };
 	struct actor user = start(USER), victim = start(USER);
 	char longest[5000], *log, *after;
 	size_t i;
+	int where;
 
 	for (i = 0; i < ARRAY_SIZE(odd); i++)
 		equal(tell(&user, "a %d %s", victim.pid, odd[i]), -errors[i], "definition_with_%s", odd[i]);
 	log = read_file(TRACING "error_log", NULL);
 	for (i = 0; i < ARRAY_SIZE(wrong); i++)
-		check(tell(&user, "d %d 0 60000 %s", victim.pid, wrong[i]) < 0, "wrong_definition_%zu", i + 1);
+		equal(tell(&user, "d %d 0 60000 %s", victim.pid, wrong[i]), -wrong_errors[i], "wrong_definition_%zu", i + 1);
 	after = read_file(TRACING "error_log", NULL);
 	check(!strcmp(log, after), "nothing_of_it_is_in_error_log");
 	free(log);
@@ -237,6 +300,15 @@ static void definitions(void)
 		   victim.pid, PERF_SAMPLE_RAW | 0ULL, PROGRAM, target_offset) >= 0, "addresses_of_the_kernel_may_be_named");
 	must(tell(&victim, "t 20") == 20);
 	equal(tell(&user, "k"), 20, "they_are_not_read");
+	/* behind the head of an entry's record: a number, and where the string is, in the lower half, and how long */
+	check(!tell(&user, "w 16") && !tell(&user, "w 20"), "the_number_is_0");
+	where = tell(&user, "w 24");
+	check(where >> 16 == 0 && (where & 0xffff) >= 28, "the_string_is_none");
+	must(!tell(&user, "c"));
+	must(tell(&user, "R %d %llx 1 p:t/one %s:0x%lx a=\\-2130706432:u64", victim.pid, PERF_SAMPLE_RAW | 0ULL, PROGRAM,
+		  target_offset) >= 0);
+	must(tell(&victim, "t 1") == 1);
+	equal(tell(&user, "k"), -EPERM, "what_looks_like_one_is_seen");
 	must(!tell(&user, "c"));
 	check(is_clean(&victim), "nothing_is_left_of_definitions");
 	stop(&user);
@@ -419,17 +491,18 @@ static void namespaces(void)
 {
 	struct actor user = start(USER), victim = start(USER), root = start(0);
 	pid_t zombie = fork();
+	siginfo_t ended;
 
 	must(zombie >= 0);
 	if (!zombie) {
-		must(!setresgid(USER, USER, USER) && !setresuid(USER, USER, USER));
+		must(!setresgid(USER, USER, USER) && !setresuid(USER, USER, USER) && !prctl(PR_SET_DUMPABLE, 1));
 		_exit(0);
 	}
 	outside_pid = victim.pid;
 	equal(in_child(try_from_pid_namespace), 0, "pids_are_those_of_the_callers_namespace");
 	check(is_clean(&victim), "whoever_has_the_number_outside_is_not_probed");
-	usleep(100000);
-	equal(open_on(&user, zombie) == -ESRCH || is_refused(open_on(&user, zombie)), true, "who_waits_to_be_buried");
+	must(!waitid(P_PID, zombie, &ended, WEXITED | WNOWAIT));
+	equal(open_on(&user, zombie), -ESRCH, "who_waits_to_be_buried");
 	waitpid(zombie, NULL, 0);
 	must(!tell(&user, "N"));
 	check(is_refused(open_here(&user, &victim)) && is_clean(&victim), "root_of_a_namespace_and_a_process_outside");
@@ -465,6 +538,8 @@ int main(int argc, char **argv)
 	copy_program(PROGRAM, 0, 0755);
 	copy_program(FOLDER "setuid", 0, 04755);
 	copy_program(FOLDER "setgid", 0, 02755);
+	copy_program(FOLDER "capable", 0, 0755);
+	give_capability(FOLDER "capable");
 	place = place_of((const void *)target);
 	target_offset = place.offset;
 	find_libc();
@@ -474,9 +549,15 @@ int main(int argc, char **argv)
 	others();
 	executes(FOLDER "setuid", "set_user_id");
 	executes(FOLDER "setgid", "set_group_id");
+	executes(FOLDER "capable", "file_with_capabilities");
+	executes_unreadable();
 	not_dumpable();
 	one_thread_is_another_user(false);
 	one_thread_is_another_user(true);
+	loses_the_right("u 1001", "who_becomes_another_user");
+	loses_the_right("T 1001", "whose_thread_becomes_another_user");
+	loses_the_right("P 1001", "whose_memory_another_user_comes_to_share");
+	loses_the_right("P 1000", "whose_memory_another_process_comes_to_share");
 	user_changes();
 	files();
 	definitions();
