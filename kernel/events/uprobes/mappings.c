@@ -460,13 +460,17 @@ static bool is_too_much(struct uprobe_site *site)
 	if (!uprobe_user_has_too_many(payer, UPROBE_QUOTA_SITES) &&
 	    !uprobe_user_has_too_many(payer, UPROBE_QUOTA_SLOT_PAGES))
 		return false;
+	/* it is counted to him until it goes, as it is about to */
+	if (!uprobe_wanted(site->uprobe, site->space->mm))
+		return false;
 	if (uprobe_charge(site->uprobe, site->space->mm, false,
 			  UPROBE_QUOTA_SITES, &other))
 		return true;
 	/* the new one or the old one */
 	uprobe_user_uncharge(payer, UPROBE_QUOTA_SITES, 1);
 	site->payer = other;
-	return other == payer;
+	return other == payer &&
+	       uprobe_user_has_too_many(payer, UPROBE_QUOTA_SLOT_PAGES);
 }
 
 static void check_site(struct uprobe_site *site)

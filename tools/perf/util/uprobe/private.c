@@ -445,7 +445,8 @@ bool uprobe_private__are_among(struct list_head *evsels)
 static bool is_tracepoint(const struct evsel *evsel)
 {
 	return evsel->core.attr.type == PERF_TYPE_TRACEPOINT && evsel->name &&
-	       strchr(evsel->name, ':') && !strstarts(evsel->name, "ftrace:");
+	       strchr(evsel->name, ':') && !strstarts(evsel->name, "ftrace:") &&
+	       (evsel->tp_format || of_evsel(evsel));
 }
 
 static size_t group_len(const struct evsel *evsel)

@@ -8,15 +8,18 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/perf_event.h>
+#include <linux/sched.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "../../../../include/uapi/linux/uprobes.h"
-#include "probes.h"
+#include "code_file.h"
 
 #define USER		1000
 #define OTHER		1001
@@ -88,6 +91,30 @@ static int open_place(char *args)
 	return keep(&attr, pid, cpu, PERF_FLAG_FD_CLOEXEC);
 }
 
+/*
+ * pid first nr pages path: so many places, of a file each of whose pages begins with instructions of one byte. How many
+ * of them may one have?
+ */
+static int open_places(char *args)
+{
+	struct perf_event_attr attr = new_attr();
+	int pid, first, nr, pages, i, answer, opened = 0;
+	char path[256];
+
+	if (sscanf(args, "%d %d %d %d %255s", &pid, &first, &nr, &pages, path) != 5)
+		return -EBADMSG;
+	attr.config1 = (uintptr_t)path;
+	for (i = first; i < first + nr; i++) {
+		attr.config2 = i % pages * 4096UL + i / pages;
+		answer = keep(&attr, pid, -1, PERF_FLAG_FD_CLOEXEC);
+		if (answer >= 0)
+			opened++;
+		else if (answer != -EDQUOT)
+			return answer;
+	}
+	return opened;
+}
+
 /* pid inherit type command */
 static int open_definition(char *args)
 {
@@ -100,6 +127,19 @@ static int open_definition(char *args)
 	attr.config1 = (uintptr_t)args + at;
 	attr.inherit = inherit;
 	return keep(&attr, pid, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/* @command, and spaces up to @len bytes, with nothing mapped behind them. */
+static char *text_before_nothing(const char *command, size_t len)
+{
+	size_t size = (len + 4095) & -4096UL;
+	char *at = mmap(NULL, size + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	must(at != MAP_FAILED && !munmap(at + size, 4096));
+	at += size - len;
+	memset(at, ' ', len);
+	memcpy(at, command, strlen(command));
+	return at;
 }
 
 /* pid what: attributes that aren't for everybody */
@@ -126,12 +166,45 @@ static int open_odd(char *args)
 		attr.config1 = 4096;
 	else if (!strcmp(what, "in_kernel"))
 		attr.config1 = -4096UL;
+	else if (!strcmp(what, "no_end"))
+		attr.config1 = (uintptr_t)text_before_nothing(command, strlen(command));
+	else if (!strcmp(what, "a_megabyte"))
+		attr.config1 = (uintptr_t)text_before_nothing(command, 1 << 20);
+	else if (!strcmp(what, "nul_inside"))
+		command[5] = 0;
+	else if (!strcmp(what, "sigtrap_over_execution"))
+		attr.sigtrap = 1;
 	else if (strcmp(what, "cgroup"))
 		return -EBADMSG;
 	if (strcmp(what, "cgroup"))
 		return keep(&attr, pid, -1, flags);
 	pid = open("/sys/fs/cgroup", O_RDONLY | O_CLOEXEC);
 	return pid < 0 ? -EBADMSG : keep(&attr, pid, 0, flags | PERF_FLAG_PID_CGROUP);
+}
+
+/* pid kind command: with what perf does for any event */
+static int open_kind(char *args)
+{
+	struct perf_event_attr attr = new_attr();
+	char kind[32];
+	int pid, at = 0;
+
+	if (sscanf(args, "%d %31s %n", &pid, kind, &at) < 2)
+		return -EBADMSG;
+	attr.config = PERF_UPROBE_DEFINITION;
+	attr.config1 = (uintptr_t)args + at;
+	attr.sample_period = 1;
+	if (!strcmp(kind, "sigtrap"))
+		attr.sigtrap = attr.remove_on_exec = 1;
+	else if (!strcmp(kind, "threads"))
+		attr.inherit = attr.inherit_thread = 1;
+	else if (!strcmp(kind, "execution"))
+		attr.disabled = attr.enable_on_exec = 1;
+	else if (!strcmp(kind, "aux"))
+		attr.aux_sample_size = 4096;
+	else
+		return -EBADMSG;
+	return keep(&attr, pid, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
 /* number: how long is its format? */
@@ -375,19 +448,46 @@ static int call_malloc(int n)
 	return n;
 }
 
+static char *mapped;
+
 /* path pages: text of a file */
 static int map_text(char *args)
 {
 	char path[256];
 	int pages, fd;
-	void *at;
 
 	if (sscanf(args, "%255s %d", path, &pages) != 2)
 		return -EBADMSG;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	at = mmap(NULL, pages * 4096UL, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	mapped = mmap(NULL, pages * 4096UL, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
 	close(fd);
-	return at == MAP_FAILED ? -errno : 0;
+	return mapped == MAP_FAILED ? -errno : 0;
+}
+
+/* kind path: the same of a copy that no path leads to. Returns its descriptor. */
+static int map_nameless(char *args)
+{
+	char kind[32], path[256], removed[] = "/tmp/removed.XXXXXX", *text;
+	size_t len;
+	int fd;
+
+	if (sscanf(args, "%31s %255s", kind, path) != 2)
+		return -EBADMSG;
+	if (strcmp(kind, "removed"))
+		fd = syscall(SYS_memfd_create, "nameless", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	else
+		fd = mkstemp(removed);
+	if (fd < 0 || (!strcmp(kind, "removed") && unlink(removed)))
+		return -errno;
+	text = read_file(path, &len);
+	if (!text || write(fd, text, len) != (ssize_t)len)
+		return -EIO;
+	free(text);
+	if (!strcmp(kind, "sealed") &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
+		return -errno;
+	mapped = mmap(NULL, len, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	return mapped == MAP_FAILED ? -errno : fd;
 }
 
 /* In how many places couldn't a site be made? */
@@ -425,9 +525,10 @@ static void change_and_stay(void *uid)
 
 static int wait_for_change(void)
 {
+	struct pollfd change = { .fd = changed[0], .events = POLLIN };
 	int err = -EPIPE;
 
-	if (read(changed[0], &err, sizeof(err)) != sizeof(err))
+	if (poll(&change, 1, 10000) != 1 || read(changed[0], &err, sizeof(err)) != sizeof(err))
 		err = -EPIPE;
 	close(changed[0]);
 	close(changed[1]);
@@ -482,10 +583,14 @@ static int act(char *line)
 	switch (line[0]) {
 	case 'o':
 		return open_place(args);
+	case 'O':
+		return open_places(args);
 	case 'd':
 		return open_definition(args);
 	case 'a':
 		return open_odd(args);
+	case 'K':
+		return open_kind(args);
 	case 'f':
 		return read_format(n);
 	case 'r':
@@ -512,6 +617,12 @@ static int act(char *line)
 		return sum_missed("install");
 	case 'F':
 		return map_text(args);
+	case 'V':
+		return map_nameless(args);
+	case 'b':
+		return (unsigned char)mapped[n];
+	case 'x':
+		return call_code(mapped, n, 40);
 	case 'c':
 		if (ring)
 			munmap(ring, 4096 + RING_SIZE);
@@ -552,14 +663,10 @@ static int act(char *line)
 /* After an execve() it is there again, and says so. */
 static int run_actor(void)
 {
-	struct rlimit files;
 	char line[8192];
 	size_t len = 0;
 	char c;
 
-	must(!getrlimit(RLIMIT_NOFILE, &files));
-	files.rlim_cur = files.rlim_max;
-	must(!setrlimit(RLIMIT_NOFILE, &files));
 	dprintf(1, "0\n");
 	while (read(0, &c, 1) == 1) {
 		if (c != '\n' && len < sizeof(line) - 1) {
@@ -614,20 +721,30 @@ static void keep_right_to_change(void)
 	must(!prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SETUID, 0, 0));
 }
 
-/* @may_change: to another user, but has no other right of root's */
-static struct actor start_with(int uid, bool may_change)
+/* As fork(), but with this number, if it isn't 0. */
+static pid_t fork_as(pid_t pid)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1 };
+
+	return pid ? syscall(SYS_clone3, &args, sizeof(args)) : fork();
+}
+
+/* @may_change: to another user, but has no other right of root's; @pid: as for fork_as() */
+static struct actor start_with(int uid, bool may_change, pid_t pid)
 {
 	int to[2], from[2];
+	const struct rlimit files = { 2 * MAX_FDS, 2 * MAX_FDS };
 	struct actor actor;
 
 	/* who is told something may be dead */
 	signal(SIGPIPE, SIG_IGN);
 	must(!pipe2(to, O_CLOEXEC) && !pipe2(from, O_CLOEXEC));
 	fflush(stdout);
-	actor.pid = fork();
+	actor.pid = fork_as(pid);
 	must(actor.pid >= 0);
 	if (!actor.pid) {
 		must(dup2(to[0], 0) == 0 && dup2(from[1], 1) == 1);
+		must(!setrlimit(RLIMIT_NOFILE, &files));
 		must(!setgroups(0, NULL) && !prctl(PR_SET_KEEPCAPS, may_change));
 		must(!setresgid(uid, uid, uid) && !setresuid(uid, uid, uid));
 		if (may_change)
@@ -646,7 +763,7 @@ static struct actor start_with(int uid, bool may_change)
 
 static struct actor start(int uid)
 {
-	return start_with(uid, false);
+	return start_with(uid, false, 0);
 }
 
 static void stop(struct actor *actor)

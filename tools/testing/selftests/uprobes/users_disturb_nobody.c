@@ -159,6 +159,23 @@ static void limits(void)
 	stop(&theirs);
 }
 
+static void limit_of_slots(void)
+{
+	struct actor user = start(USER), victim = start(USER);
+
+	set_sysctl("uprobe_user_max_slot_pages", "0");
+	must(open_here(&user, &victim) >= 0);
+	must(tell(&victim, "t 4") == 4);
+	check(is_clean(&victim), "no_more_slots_than_one_may_have");
+	equal(tell(&user, "i"), 1, "and_the_place_is_missed");
+	set_sysctl("uprobe_user_max_slot_pages", "4096");
+	must(!tell(&user, "c"));
+	must(open_here(&user, &victim) >= 0);
+	check(is_probed(&victim), "slots_are_there_when_one_may_have_some");
+	stop(&user);
+	stop(&victim);
+}
+
 /* What has no room is missed, and the program doesn't notice. */
 static void limit_of_calls(void)
 {
@@ -235,17 +252,17 @@ static void floods(void)
 	stop(&root);
 }
 
-/* ---- many (44, 47) ------------------------------------------------------------------- */
+/* ---- many (18, 44, 47) ------------------------------------------------------------------- */
 
 #define TEXT		FOLDER "text"
 #define TEXT_PAGES	2000
 #define NR_MANY		1000
 #define CGROUPS		FOLDER "cgroups"
 
-/* Each page begins with nop; ret. */
+/* Each page begins with nop; nop; nop; nop; ret. */
 static void make_text(void)
 {
-	static char page[4096] = { (char)0x90, (char)0xc3 };
+	static char page[4096] = "\x90\x90\x90\x90\xc3";
 	int fd = open(TEXT, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755), i;
 
 	must(fd >= 0);
@@ -299,6 +316,51 @@ static void many_go_at_once(void)
 	stop(&user);
 	check(file_is_clean(victim.pid, TEXT, 0), "they_go_with_who_has_them");
 	equal(failed, 0, "others_open_events_meanwhile");
+	stop(&victim);
+	stop(&other);
+	stop(&theirs);
+}
+
+#define NR_OPENERS	50
+#define NR_OPENED	10000
+#define MAX_PROBES	4096
+
+/* All at once, each of them other places. Returns how many could be opened. */
+static int open_from_many(struct actor *victim)
+{
+	struct actor users[NR_OPENERS];
+	int i, answers[NR_OPENERS], sum = 0;
+
+	for (i = 0; i < NR_OPENERS; i++)
+		users[i] = start(USER);
+	for (i = 0; i < NR_OPENERS; i++)
+		dprintf(users[i].in, "O %d %d %d %d %s\n", victim->pid, i * (NR_OPENED / NR_OPENERS),
+			NR_OPENED / NR_OPENERS, TEXT_PAGES, TEXT);
+	for (i = 0; i < NR_OPENERS; i++) {
+		answers[i] = answer(&users[i]);
+		if (answers[i] < 0)
+			note("opener %d says %d", i, answers[i]);
+		sum += answers[i];
+	}
+	for (i = 0; i < NR_OPENERS; i++)
+		stop(&users[i]);
+	return sum;
+}
+
+/* What is refused is EDQUOT, or the answer is something else. */
+static void all_one_may_have(void)
+{
+	struct actor user = start(USER), victim = start(USER), other = start(OTHER), theirs = start(OTHER);
+
+	must(!tell(&victim, "F " TEXT " %d", TEXT_PAGES));
+	equal(tell(&user, "O %d 0 %d %d %s", victim.pid, NR_OPENED, TEXT_PAGES, TEXT), MAX_PROBES,
+	      "a_process_has_as_many_as_its_user_may_have");
+	check(open_here(&other, &theirs) >= 0 && tell(&theirs, "t 3") == 3 && tell(&other, "r 0") == 3,
+	      "another_user_has_his_beside_all_of_them");
+	check(file_is_clean(other.pid, PROGRAM, target_offset), "and_nobody_else_is_probed");
+	stop(&user);
+	equal(open_from_many(&victim), MAX_PROBES, "and_so_have_many_processes_together");
+	check(file_is_clean(victim.pid, TEXT, 0), "nothing_is_left_of_all_that");
 	stop(&victim);
 	stop(&other);
 	stop(&theirs);
@@ -427,10 +489,12 @@ int main(int argc, char **argv)
 	others_text();
 	limits_of_a_place();
 	limits();
+	limit_of_slots();
 	limit_of_calls();
 	limit_of_events();
 	floods();
 	many_go_at_once();
+	all_one_may_have();
 	limit_of_memory(USER, "a_user");
 	limit_of_memory(0, "root");
 	killed();

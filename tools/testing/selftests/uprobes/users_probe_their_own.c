@@ -126,11 +126,12 @@ static void executes_unreadable(void)
 	stop(&victim);
 }
 
-static void executes(const char *program, const char *what)
+/* @mapped: what is executed then: @program, or its interpreter */
+static void executes(const char *program, const char *mapped, const char *what)
 {
 	struct actor user = start(USER), victim = start(USER);
 
-	must(tell(&user, "d %d 1 60000 p:t/one %s:0x%lx", victim.pid, program, target_offset) >= 0);
+	must(tell(&user, "d %d 1 60000 p:t/executed %s:0x%lx", victim.pid, mapped, target_offset) >= 0);
 	must(tell(&user, "d %d 1 60001 p:t/two %s:0x%lx", victim.pid, libc_path, offset_in_libc) >= 0);
 	must(open_here(&user, &victim) >= 0 && is_probed(&victim) && !libc_is_clean(victim.pid));
 	must(!tell(&victim, "e %s", program));
@@ -138,11 +139,24 @@ static void executes(const char *program, const char *what)
 	check(is_clean(&victim) && libc_is_clean(victim.pid), "%s_is_not_probed", what);
 	equal(tell(&user, "r 0"), 0, "%s_is_not_counted", what);
 	equal(tell(&user, "s 0"), 1, "%s_is_counted_as_shed", what);
-	equal(tell(&user, "d %d 1 60002 p:t/one %s:0x%lx", victim.pid, program, target_offset), -EPERM,
+	equal(tell(&user, "d %d 1 60002 p:t/one %s:0x%lx", victim.pid, mapped, target_offset), -EPERM,
 	      "%s_is_refused_afterwards", what);
 	check(is_clean(&victim), "%s_is_still_not_probed", what);
 	stop(&user);
 	stop(&victim);
+}
+
+#define FORMATS		"/proc/sys/fs/binfmt_misc"
+
+/* The interpreter is nobody's in particular, and has the credentials of the file. */
+static void executes_interpreted(void)
+{
+	copy_program(FOLDER "interpreted.probed", 0, 04755);
+	must(!mount("none", FORMATS, "binfmt_misc", 0, NULL));
+	must(!write_file(FORMATS "/register", 0, ":probed:E::probed::" PROGRAM ":C"));
+	executes(FOLDER "interpreted.probed", PROGRAM, "interpreter_with_credentials");
+	must(!write_file(FORMATS "/probed", 0, "-1"));
+	umount(FORMATS);
 }
 
 static void not_dumpable(void)
@@ -183,7 +197,7 @@ static void one_thread_is_another_user(bool is_process)
 /* While the event is open: all of it, one thread of it, another process with its memory. */
 static void loses_the_right(const char *line, const char *what)
 {
-	struct actor user = start_with(USER, true), victim = start_with(USER, true);
+	struct actor user = start_with(USER, true, 0), victim = start_with(USER, true, 0);
 	int event = open_here(&user, &victim), other;
 
 	must(event >= 0 && is_probed(&victim));
@@ -264,17 +278,72 @@ static void files(void)
 	stop(&victim);
 }
 
+#define CODE		FOLDER "code"
+#define CUT		FOLDER "cut"
+
+/* Bytes of an instruction behind the end of a page, or not there at all. */
+static void borders(void)
+{
+	struct actor user = start(USER), victim = start(USER);
+
+	make_code_file(CODE);
+	make_code_file(CUT);
+	must(!truncate(CUT, AT_THE_END + 1));
+	must(!tell(&victim, "F " CODE " %d", CODE_PAGES));
+	check(tell(&user, "o %d -1 0 %x " CODE, victim.pid, ACROSS_PAGES) == 0 && tell(&victim, "b %d", ACROSS_PAGES) == 0xcc,
+	      "instruction_across_pages");
+	equal(tell(&victim, "x %d", ACROSS_PAGES), 40 + 0x11223344, "instruction_across_pages_computes_the_same");
+	equal(tell(&user, "r 0"), 1, "instruction_across_pages_is_counted");
+	check(tell(&user, "o %d -1 0 %x " CODE, victim.pid, LAST_BYTE) == 1 && tell(&victim, "b %d", LAST_BYTE) == 0xcc,
+	      "last_byte_of_the_file");
+	equal(tell(&victim, "x %d", AT_THE_END), 40, "last_byte_of_the_file_computes_the_same");
+	equal(tell(&user, "r 1"), 1, "last_byte_of_the_file_is_counted");
+	equal(tell(&user, "o %d -1 0 %x " CUT, victim.pid, AT_THE_END), -EILSEQ, "instruction_that_the_file_cuts_off");
+	must(!tell(&user, "c"));
+	check(file_is_clean(victim.pid, CODE, 0), "nothing_is_left_of_borders");
+	stop(&user);
+	stop(&victim);
+}
+
+/* Whoever has the file can name it by its descriptor, as long as it may be read. */
+static void nameless_file(const char *kind)
+{
+	struct actor user = start(USER), other = start(OTHER), victim = start(USER);
+	int fd = tell(&victim, "V %s " CODE, kind), event;
+
+	must(fd >= 0);
+	event = tell(&user, "o %d -1 0 %x /proc/%d/fd/%d", victim.pid, ADDS_ONE, victim.pid, fd);
+	check(event >= 0 && tell(&victim, "b %d", ADDS_ONE) == 0xcc, "%s_file_is_probed", kind);
+	equal(tell(&victim, "x %d", ADDS_ONE), 41, "%s_file_computes_the_same", kind);
+	equal(tell(&user, "r %d", event), 1, "%s_file_is_counted", kind);
+	equal(tell(&other, "o %d -1 0 %x /proc/%d/fd/%d", other.pid, ADDS_ONE, victim.pid, fd), -EACCES,
+	      "%s_file_is_another_users", kind);
+	must(!tell(&user, "c"));
+	equal(tell(&victim, "b %d", ADDS_ONE), 0x8d, "nothing_is_left_of_a_%s_file", kind);
+	stop(&user);
+	stop(&other);
+	stop(&victim);
+}
+
 /* ---- definitions (16, 17, 34, 35) --------------------------------------------------- */
 
 static void definitions(void)
 {
-	static const char *const odd[] = { "kernel", "return", "offset", "semaphore", "unmapped", "in_kernel" };
-	static const int errors[] = { EACCES, EINVAL, EINVAL, EINVAL, EFAULT, EFAULT };
+	static const char *const odd[] = {
+		"kernel", "return", "offset", "semaphore", "unmapped", "in_kernel", "no_end", "a_megabyte", "nul_inside",
+		"sigtrap_over_execution",
+	};
+	static const int errors[] = {
+		EACCES, EINVAL, EINVAL, EINVAL, EFAULT, EFAULT, EFAULT, E2BIG, EINVAL, EINVAL,
+	};
 	static const char *const wrong[] = {
 		"x:t/one", "p:t/one", "p:t/one /tmp", "-:t/one", "p@uid=0:t/one " PROGRAM ":0x1000",
 		"p:t/one " PROGRAM ":0x1000 $nothing", "p:t/one " PROGRAM ":0x1000 +0(", "p:t/one " PROGRAM ":0x1000 @sym",
+		"p:t/\xff\x80 " PROGRAM ":0x1000", "p:t/one /tmp/\xff\xfe:0x1000", "p:t/one " PROGRAM ":0x1000 +0(%sp):u8[65]",
 	};
-	static const int wrong_errors[] = { EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL };
+	static const int wrong_errors[] = {
+		EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, ENOENT, EINVAL,
+	};
 	struct actor user = start(USER), victim = start(USER);
 	char longest[5000], *log, *after;
 	size_t i;
@@ -311,6 +380,53 @@ static void definitions(void)
 	equal(tell(&user, "k"), -EPERM, "what_looks_like_one_is_seen");
 	must(!tell(&user, "c"));
 	check(is_clean(&victim), "nothing_is_left_of_definitions");
+	stop(&user);
+	stop(&victim);
+}
+
+#define MAX_ARGUMENTS	128
+#define TOO_DEEP	200
+
+/* Appends @text @n times. */
+static void repeat(char *to, const char *text, int n)
+{
+	to += strlen(to);
+	while (n--)
+		to = stpcpy(to, text);
+}
+
+/* Much of everything, and what never ends. */
+static void large_definitions(void)
+{
+	static char endless[3 * 4096] = { [0 ... 3 * 4096 - 1] = 'x' };
+	struct actor user = start(USER), victim = start(USER);
+	char head[256], line[4000];
+	int where, event;
+
+	snprintf(head, sizeof(head), "d %d 0 60000 p:t/one %s:0x%lx", victim.pid, PROGRAM, target_offset);
+	strcpy(line, head);
+	repeat(line, " %di", MAX_ARGUMENTS);
+	check(tell(&user, "%s", line) == 0 && tell(&victim, "t 3") == 3 && tell(&user, "r 0") == 3, "as_many_arguments_as_fit");
+	repeat(line, " %di", 1);
+	equal(tell(&user, "%s", line), -E2BIG, "and_no_more_arguments");
+	strcpy(line, head);
+	repeat(line, " ", 1);
+	repeat(line, "+0(", TOO_DEEP);
+	repeat(line, "%di", 1);
+	repeat(line, ")", TOO_DEEP);
+	equal(tell(&user, "%s", line), -E2BIG, "pointers_to_pointers_without_end");
+	must(!tell(&user, "c"));
+	/* no more of it than PATH_MAX, where the record has room: its address is a constant here */
+	event = tell(&user, "R %d %llx 1 p:t/one %s:0x%lx a=@0x%lx:string b=@0x%lx:string c=@0x%lx:string", victim.pid,
+		     PERF_SAMPLE_RAW | 0ULL, PROGRAM, target_offset, (unsigned long)endless, (unsigned long)endless,
+		     (unsigned long)endless);
+	must(event >= 0);
+	must(tell(&victim, "t 1") == 1);
+	equal(tell(&user, "k"), 1, "strings_without_end_make_a_record");
+	where = tell(&user, "w 16");
+	check(where >> 16 > 0 && where >> 16 <= PATH_MAX, "and_end_there");
+	must(!tell(&user, "c"));
+	check(is_clean(&victim), "nothing_is_left_of_large_definitions");
 	stop(&user);
 	stop(&victim);
 }
@@ -352,6 +468,34 @@ static void samples(void)
 	check(is_clean(&victim), "nothing_is_left_of_samples");
 	stop(&user);
 	stop(&victim);
+}
+
+static int open_target(struct actor *user, struct actor *victim, const char *kind)
+{
+	return tell(user, "K %d %s p:t/kind %s:0x%lx", victim->pid, kind, PROGRAM, target_offset);
+}
+
+/* What perf does for any event, it does for these. */
+static void kinds_of_events(void)
+{
+	struct actor user = start(USER), victim = start(USER), other = start(OTHER);
+	int event = open_target(&user, &victim, "threads"), status;
+
+	must(event >= 0 && tell(&victim, "C 3") == 3);
+	equal(tell(&user, "r %d", event), 1, "children_that_are_no_threads_are_not_counted");
+	event = open_target(&user, &victim, "execution");
+	must(event >= 0 && tell(&victim, "t 3") == 3);
+	equal(tell(&user, "r %d", event), 0, "before_execution_nothing_is_counted");
+	must(!tell(&victim, "e " PROGRAM) && tell(&victim, "t 3") == 3);
+	equal(tell(&user, "r %d", event), 3, "behind_it_all_is");
+	equal(open_target(&user, &victim, "aux"), -EINVAL, "samples_of_a_trace_there_is_none_of");
+	check(is_refused(open_target(&user, &other, "sigtrap")), "signals_for_another_user");
+	must(open_target(&user, &victim, "sigtrap") >= 0);
+	must(dprintf(victim.in, "t 1\n") > 0 && waitpid(victim.pid, &status, 0) == victim.pid);
+	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGTRAP, "signals_for_ones_own_process");
+	check(is_clean(&other) && tell(&other, "t 3") == 3, "and_for_nobody_else");
+	stop(&user);
+	stop(&other);
 }
 
 static void changes(void)
@@ -512,7 +656,7 @@ static void namespaces(void)
 	stop(&root);
 }
 
-/* ---- the end (24) ------------------------------------------------------------------------ */
+/* ---- the end (22, 24) ------------------------------------------------------------------------ */
 
 static void targets_end(void)
 {
@@ -524,14 +668,23 @@ static void targets_end(void)
 	stop(&victim);
 	equal(tell(&user, "r 0"), 4, "count_outlives_its_target");
 	equal(open_on(&user, pid), -ESRCH, "who_has_ended_is_nobody");
+	/* the number is somebody else's now */
+	victim = start_with(OTHER, false, pid);
+	must(victim.pid == pid);
+	check(is_clean(&victim), "who_has_its_number_then_isnt_probed");
+	must(tell(&victim, "t 3") == 3);
+	equal(tell(&user, "r 0"), 4, "who_has_its_number_then_isnt_counted");
+	check(is_refused(open_on(&user, pid)) && is_clean(&victim), "who_has_its_number_then_is_another_users");
 	stop(&user);
+	stop(&victim);
 }
 
 int main(int argc, char **argv)
 {
 	struct place place;
 
-	if (argc > 1 && !strcmp(argv[1], "act"))
+	/* behind the path that an interpreter is given */
+	if (argc > 1 && !strcmp(argv[argc - 1], "act"))
 		return run_actor();
 	must(!getuid());
 	mkdir(FOLDER, 0755);
@@ -547,10 +700,11 @@ int main(int argc, char **argv)
 
 	own_process();
 	others();
-	executes(FOLDER "setuid", "set_user_id");
-	executes(FOLDER "setgid", "set_group_id");
-	executes(FOLDER "capable", "file_with_capabilities");
+	executes(FOLDER "setuid", FOLDER "setuid", "set_user_id");
+	executes(FOLDER "setgid", FOLDER "setgid", "set_group_id");
+	executes(FOLDER "capable", FOLDER "capable", "file_with_capabilities");
 	executes_unreadable();
+	executes_interpreted();
 	not_dumpable();
 	one_thread_is_another_user(false);
 	one_thread_is_another_user(true);
@@ -560,8 +714,14 @@ int main(int argc, char **argv)
 	loses_the_right("P 1000", "whose_memory_another_process_comes_to_share");
 	user_changes();
 	files();
+	borders();
+	nameless_file("memory");
+	nameless_file("sealed");
+	nameless_file("removed");
 	definitions();
+	large_definitions();
 	samples();
+	kinds_of_events();
 	changes();
 	passed_on();
 	semaphores_of_events();
