@@ -225,8 +225,8 @@ struct uprobe_scope {
  * @target: filter() wants at the most this task's address space. The consumer
  *	keeps the task until it has unregistered. NULL: nothing of the kind.
  * @scope: of the address spaces that filter() wants only those that somebody in scope
- *	uses. NULL: all of them. Who leaves a scope inside of calls keeps the
- *	sites until they have returned. Whose a hit is wish() has to ask itself.
+ *	uses. NULL: all of them. Who leaves a scope inside of calls, and whom filter() still wants,
+ *	keeps the sites until they have returned. Whose a hit is wish() has to ask itself.
  * @payer: to whom is counted what is made for it, unless somebody else wants the same
  *	to whom nothing is counted; or NULL: nobody. Kept by the consumer.
  * @by_visit: it is targeted, and its sites come and go by uprobe_visit(), and not when it

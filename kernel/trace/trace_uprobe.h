@@ -211,8 +211,8 @@ struct trace_uprobe_name {
 
 /**
  * struct trace_uprobe - one probe of an event: what one command made
- * @devent: in the list of dynamic events. event_mutex. Not in the list while
- *	it belongs to a perf event that gave path and offset (local event).
+ * @devent: in the list of dynamic events. event_mutex. Not in the list if perf
+ *	events have it that gave a place or a definition (local event).
  * @consumer: what the core calls; registered while @uprobe is set
  * @kind: entry or return; the same for all probes of an event
  * @path: the file; holds it for the whole life
@@ -238,8 +238,8 @@ struct trace_uprobe_name {
  *	probes. Ends in a flexible array.
  *
  * Lives from its command to `-:`, and handlers may use it until
- * trace_uprobe_settle() has returned; a local event as long as the perf event,
- * and until no handler uses it, without anybody waiting for that.
+ * trace_uprobe_settle() has returned; a local event as long as the last perf event
+ * that has it, and until no handler uses it, without anybody waiting for that.
  */
 struct trace_uprobe {
 	struct dyn_event			devent;
@@ -370,7 +370,7 @@ static inline bool trace_uprobe_has_bpf(struct trace_uprobe *tu)
 #endif
 }
 
-/* Does the event belong to a perf event that gave path and offset? */
+/* Does the event belong to perf events that gave a place or a definition? */
 static inline bool trace_uprobe_is_local(const struct trace_uprobe *tu)
 {
 	return list_empty(&tu->devent.list);

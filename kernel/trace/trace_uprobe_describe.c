@@ -135,7 +135,8 @@ static int copy_text(struct trace_uprobe *tu, unsigned int cmd,
  *
  * Context: task context; the event's context is locked, so that it isn't closed.
  * Return: 0, or -errno: -EINVAL if it isn't one of the PMU, or @arg is wrong; -ENOSPC if
- * there is too little room, the size is set then; -EFAULT.
+ * there is too little room, the size is set then; -E2BIG if it is longer than any size
+ * says; -EFAULT or -ENOMEM.
  */
 int trace_uprobe_describe(struct perf_event *event, unsigned int cmd,
 			  void __user *arg)

@@ -90,8 +90,8 @@ static int check_opener(struct perf_event *event)
 /* ---- the file ------------------------------------------------------------- */
 
 /*
- * Whoever has no privilege has to be able to read it and execute it, and whoever watches the
- * file sees an ordinary open.
+ * Whoever has no privilege has to be able to read it, on a mount from which one may execute,
+ * and whoever watches the file sees an ordinary open.
  */
 static int check_file(const struct path *path)
 {

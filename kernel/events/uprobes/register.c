@@ -311,9 +311,11 @@ static bool any_wants(struct uprobe *uprobe, struct mm_struct *mm,
 	for_each_consumer(uc, uprobe) {
 		if (which == RETURNERS && !uprobe_consumer_is_returner(uc))
 			continue;
+		/* the scope may have been left, the right mustn't have gone */
 		wanted = uprobe_consumer_wants(uc, mm) ||
 			 (uc->scope && uc->scope->changes &&
-			  mm == current->mm && uprobe_calls_want(uprobe, uc));
+			  mm == current->mm && uprobe_passes_filter(uc, mm) &&
+			  uprobe_calls_want(uprobe, uc));
 		if (wanted)
 			break;
 	}

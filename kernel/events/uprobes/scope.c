@@ -17,7 +17,7 @@
  *	looks here whether anybody cares	filters are asked
  *
  * Who leaves the scope in the middle of a call keeps its sites until that call and
- * those around it have returned: uprobe_calls_want().
+ * those around it have returned: uprobe_calls_want(). Not who may be traced no more.
  */
 
 #include <linux/atomic.h>

@@ -357,6 +357,10 @@ void uprobe_semaphores_retry(struct uprobe_space *space, bool again)
 
 	mmap_assert_write_locked(space->mm);
 	list_for_each_entry_safe(sem, next, &space->semaphores, list) {
+		/* each of them looks for its mapping; there may be many of both */
+		if (fatal_signal_pending(current))
+			break;
+		cond_resched();
 		sem->unreadable &= again;
 		if (!sem->uprobe)
 			release(sem, space->mm);

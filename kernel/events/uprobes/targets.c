@@ -216,28 +216,46 @@ static bool is_target(const struct task_struct *task,
 
 enum answer { NO, YES, PERHAPS };
 
-/*
- * Do the threads of the current process, and nobody else, use its address space? Then, is one
- * of them a target (@call is NULL), or has one a perf event?
- */
-static enum answer ask_threads(const struct trace_event_call *call)
+/* NO if @users, from which those that are found are taken, are all of them. */
+static enum answer ask_threads_of(const struct task_struct *process,
+				  const struct trace_event_call *call,
+				  u64 now, int *users)
 {
-	u64 now = ktime_get_ns();
-	int users = atomic_read(&current->mm->mm_users), nr = 0;
 	const struct task_struct *t;
 
-	/* who is among the threads now, and isn't younger, was a user: copy_process() */
-	smp_rmb();
-	for_each_thread(current, t) {
+	for_each_thread(process, t) {
 		if (READ_ONCE(t->mm) != current->mm)
 			continue;
 		if (is_target(t, call))
 			return YES;
-		if (READ_ONCE(t->start_time) >= now)
+		/* those that began meanwhile haven't all been seen */
+		if (READ_ONCE(t->start_time) >= now) {
+			*users = INT_MAX;
 			return PERHAPS;
-		nr++;
+		}
+		--*users;
 	}
-	return users <= nr ? NO : PERHAPS;
+	return *users <= 0 ? NO : PERHAPS;
+}
+
+/*
+ * Do the threads of the current process, with those of its parent if it is a child of vfork(),
+ * and nobody else, use its address space? Then, is one of them a target (@call is NULL), or
+ * has one a perf event? Under RCU.
+ */
+static enum answer ask_threads(const struct trace_event_call *call)
+{
+	u64 now = ktime_get_ns();
+	int users = atomic_read(&current->mm->mm_users);
+	enum answer answer;
+
+	/* who is among the threads now, and isn't younger, was a user: copy_process() */
+	smp_rmb();
+	answer = ask_threads_of(current, call, now, &users);
+	if (answer == PERHAPS && current->vfork_done)
+		answer = ask_threads_of(rcu_dereference(current->real_parent),
+					call, now, &users);
+	return answer;
 }
 
 /**
@@ -248,7 +266,7 @@ static enum answer ask_threads(const struct trace_event_call *call)
  * @data: for @may
  *
  * Context: any but NMI. Goes over all tasks, unless @mm has no users but threads of the
- * current process, none of them begun meanwhile, and none has one.
+ * current process, or of its parent while that waits in vfork(), none of them begun meanwhile, and none has one.
  * Return: true if one does.
  */
 bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
@@ -273,8 +291,8 @@ bool uprobe_mm_has_perf_event(const struct mm_struct *mm,
  * uprobe_is_target - may a targeted consumer want this address space?
  * @mm: the current task's as a rule
  *
- * The threads of the process are looked up. If others use the mm, such as children of
- * vfork(), each of them could be a target: then all tasks are gone through. A target may
+ * The threads of the process are looked up, and those of the parent that waits in vfork(). If
+ * others use the mm, each of them could be a target: then all tasks are gone through. A target may
  * have exchanged its events for those of another task, which is no target any more.
  *
  * Context: task context; @mm has a user. The answer is settled for a caller

@@ -4,7 +4,7 @@
  *
  * What somebody without privilege has made for his probes is counted to him: the
  * probes, the perf events on them, the sites that they have in address spaces, the pages of
- * slots there, and the calls that wait for their returns. A user of a user namespace is counted there, and
+ * slots there, and the calls that threads have room for, which they keep. A user of a user namespace is counted there, and
  * with him who owns the namespace, in the one above it, as it is with other things
  * (kernel/ucount.c). Whatever is wanted by somebody with privilege, too, costs nobody
  * anything.

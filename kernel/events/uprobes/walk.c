@@ -478,7 +478,8 @@ static void visit(struct uprobe *uprobe, struct mm_struct *mm, bool add)
  * For a fork meanwhile @add is a walk: the child may have inherited what another owner of the
  * same consumer has.
  *
- * Context: task context, may sleep; no locks that others need.
+ * Context: task context, may sleep; no locks that others need, but those of perf for a task
+ * that ends, and then the wait for the mmap_lock has a limit.
  */
 void uprobe_visit(struct uprobe *uprobe, struct mm_struct *mm, bool add)
 {

@@ -36,9 +36,24 @@ static PROBED long target(long x)
 	return x + target_data;
 }
 
+/* May it not be dumped any more, is its own breakpoint there when it goes on? */
+static UNUSED PROBED long hides_inside(void)
+{
+	const volatile unsigned char *self = (const volatile unsigned char *)(uintptr_t)hides_inside;
+
+	if (*self != 0xcc)
+		return -EBADMSG;
+	return prctl(PR_SET_DUMPABLE, 0) ? -errno : *self == 0xcc;
+}
+
 /* ---- actors --------------------------------------------------------------- */
 
 static int fds[MAX_FDS], nr_fds;
+
+static bool is_event(int i)
+{
+	return i >= 0 && i < nr_fds;
+}
 
 static int pmu_type(void)
 {
@@ -213,7 +228,7 @@ static int read_format(int i)
 	struct perf_uprobe_text format = {};
 	char text[8192];
 
-	if (i >= nr_fds)
+	if (!is_event(i))
 		return -EBADF;
 	if (!ioctl(fds[i], PERF_EVENT_IOC_UPROBE_FORMAT, &format) || errno != ENOSPC)
 		return errno ? -errno : -EBADMSG;
@@ -227,7 +242,7 @@ static int read_event(int i)
 {
 	unsigned long long n;
 
-	if (i >= nr_fds)
+	if (!is_event(i))
 		return -EBADF;
 	return read(fds[i], &n, sizeof(n)) == sizeof(n) ? (int)n : -errno;
 }
@@ -346,7 +361,7 @@ static int change_event(int i)
 	char path[] = "/bin/sh";
 	int accepted = 0;
 
-	if (i >= nr_fds)
+	if (!is_event(i))
 		return -EBADF;
 	attr.config1 = (uintptr_t)path;
 	accepted += !ioctl(fds[i], PERF_EVENT_IOC_MODIFY_ATTRIBUTES, &attr);
@@ -365,9 +380,32 @@ static int set_filter(char *args)
 {
 	int i, at = 0;
 
-	if (sscanf(args, "%d %n", &i, &at) < 1 || i >= nr_fds)
+	if (sscanf(args, "%d %n", &i, &at) < 1 || !is_event(i))
 		return -EBADF;
 	return ioctl(fds[i], PERF_EVENT_IOC_SET_FILTER, args + at) ? -errno : 0;
+}
+
+/* pid id: an event of tracefs */
+static int open_tracepoint(char *args)
+{
+	struct perf_event_attr attr = new_attr();
+	int pid, id;
+
+	if (sscanf(args, "%d %d", &pid, &id) != 2)
+		return -EBADMSG;
+	attr.type = PERF_TYPE_TRACEPOINT;
+	attr.config = id;
+	return keep(&attr, pid, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/* number descriptor: of a program of BPF */
+static int attach(char *args)
+{
+	int i, fd;
+
+	if (sscanf(args, "%d %d", &i, &fd) != 2 || !is_event(i))
+		return -EBADF;
+	return ioctl(fds[i], PERF_EVENT_IOC_SET_BPF, fd) ? -errno : 0;
 }
 
 /* @cause: a name of uprobe_missed. Returns -1 if it can't say. */
@@ -380,7 +418,7 @@ static long missed(int i, const char *cause)
 
 	to.text = (uintptr_t)text;
 	to.size = sizeof(text);
-	if (i >= nr_fds || ioctl(fds[i], PERF_EVENT_IOC_UPROBE_MISSED, &to))
+	if (!is_event(i) || ioctl(fds[i], PERF_EVENT_IOC_UPROBE_MISSED, &to))
 		return -1;
 	numbers = strchr(text, '\n');
 	if (!numbers)
@@ -400,6 +438,21 @@ static int call_target(int n)
 	for (i = 0; i < n; i++)
 		sum += target(i);
 	return sum >= 0 ? n : -EBADMSG;
+}
+
+static void *call_from_thread(void *n)
+{
+	return (void *)(long)call_target((long)n);
+}
+
+static int call_in_thread(int n)
+{
+	pthread_t thread;
+	void *called;
+
+	if (pthread_create(&thread, NULL, call_from_thread, (void *)(long)n) || pthread_join(thread, &called))
+		return -EAGAIN;
+	return (long)called;
 }
 
 /* So many children at once, each of which calls it once, and then this one. */
@@ -598,7 +651,7 @@ static int act(char *line)
 	case 'S':
 		return n < 0 || n > 1 ? -EBADMSG : semaphores[n];
 	case 'n':
-		return n < nr_fds ? fds[n] : -EBADF;
+		return is_event(n) ? fds[n] : -EBADF;
 	case 'R':
 		return open_ring(args);
 	case 'k':
@@ -609,6 +662,12 @@ static int act(char *line)
 		return change_event(n);
 	case 'l':
 		return set_filter(args);
+	case 'B':
+		return attach(args);
+	case 'E':
+		return open_tracepoint(args);
+	case 'h':
+		return hides_inside();
 	case 's':
 		return missed(n, "shed");
 	case 'y':
@@ -620,7 +679,7 @@ static int act(char *line)
 	case 'V':
 		return map_nameless(args);
 	case 'b':
-		return (unsigned char)mapped[n];
+		return n < 0 ? -EBADMSG : (unsigned char)mapped[n];
 	case 'x':
 		return call_code(mapped, n, 40);
 	case 'c':
@@ -633,6 +692,8 @@ static int act(char *line)
 		return 0;
 	case 't':
 		return call_target(n);
+	case 'H':
+		return call_in_thread(n);
 	case 'C':
 		return call_in_children(n);
 	case 'M':

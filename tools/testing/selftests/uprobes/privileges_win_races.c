@@ -134,19 +134,24 @@ int main(int argc, char **argv)
 	must(opener >= 0);
 	if (!opener) {
 		close(pids[1]);
+		close(result[1]);
 		open_all(pids[0], done[1], command);
 	}
 	executor = fork();
 	must(executor >= 0);
 	if (!executor) {
 		close(pids[0]);
+		close(done[1]);
 		become_user();
 		bad = execute_all(pids[1], rounds);
 		must(write(result[1], &bad, sizeof(bad)) == sizeof(bad));
 		_exit(0);
 	}
+	/* who dies is nobody to be waited for */
 	close(pids[0]);
 	close(pids[1]);
+	close(done[1]);
+	close(result[1]);
 	must(read(result[0], &bad, sizeof(bad)) == sizeof(bad));
 	must(read(done[0], &opened, sizeof(opened)) == sizeof(opened));
 	waitpid(opener, NULL, 0);

@@ -22,7 +22,6 @@
 
 #include "actors.h"
 
-#define PAGE		4096
 #define PATIENCE	60000	/* ms */
 #define SYS_URETPROBE	335
 
@@ -91,7 +90,7 @@ static int middle_of_an_instruction_of_libc(void)
 {
 	char *function = dlsym(RTLD_DEFAULT, "malloc"), line[PATH_MAX + 64];
 	struct place place = place_of(function);
-	int i, event, opened = 0, status = 0;
+	int i, event, opened = 0, there = 0, status = 0;
 
 	for (i = 1; i < 16; i++) {
 		snprintf(line, sizeof(line), "0 0 60000 p:t/one %s:0x%lx", place.path, place.offset + i);
@@ -100,8 +99,10 @@ static int middle_of_an_instruction_of_libc(void)
 			status = -event;
 		opened += event >= 0;
 	}
+	for (i = 1; i < 16; i++)
+		there += ((volatile unsigned char *)function)[i] == 0xcc;
 	let_others_be_looked_at();
-	syscall(SYS_exit_group, opened ? status : 96);
+	syscall(SYS_exit_group, opened && there ? status : 96);
 	return 1;
 }
 
@@ -116,6 +117,30 @@ static int return_that_is_forged(void)
 	let_others_be_looked_at();
 	syscall(SYS_URETPROBE);
 	return 2;
+}
+
+/* Nothing forbids the call. */
+static int return_that_is_forged_behind_a_filter(void)
+{
+	struct sock_filter steps[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
+	struct sock_fprog filter = { ARRAY_SIZE(steps), steps };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		return 3;
+	return return_that_is_forged();
+}
+
+/* The number is another call's in the table of 32 bits, which has nothing to send. */
+static int return_that_is_forged_by_the_other_table(void)
+{
+	int event = probe("r", (const void *)target, "");
+	long result = SYS_URETPROBE;
+
+	if (event < 0 || target(1) != 4)
+		return 1;
+	let_others_be_looked_at();
+	asm volatile("int $0x80" : "+a" (result) : "b" (0L), "c" (0L), "d" (0L), "S" (0L) : "memory", "r8", "r9", "r10", "r11");
+	return result < 0 && target(2) == 5 && read_event(event) == 2 ? 0 : 2;
 }
 
 static ucontext_t outside, inside;
@@ -162,7 +187,7 @@ static PROBED void forges(void *to)
 static __attribute__((force_align_arg_pointer)) void arrived(void)
 {
 	let_others_be_looked_at();
-	_exit(read_event(0) ? 1 : 0);
+	_exit(read_event(0) || missed(0, "entries") != 1 ? 1 : 0);
 }
 
 /* It goes where it says, as if nobody had probed it. */
@@ -176,14 +201,34 @@ static int return_address_that_is_forged(void)
 
 /* ---- slots (28, 29, 39) --------------------------------------------------------------- */
 
-/* One slot, of the only site, and nothing else. */
-#define SLOT_MAX	64
+#define SLOT_SIZE	32
+#define JUMP_LEN	5
 
+/* Is there the first instruction of target(), but for the displacement of its operand, and a jump to the second one? */
+static bool is_slot_of_target(const unsigned char *slot, size_t len, const char *at)
+{
+	int self = open("/proc/self/mem", O_RDONLY | O_CLOEXEC), to;
+	size_t jump, differ = 0;
+	unsigned char text[16];
+	bool found = false;
+
+	must(pread(self, text, sizeof(text), (uintptr_t)target) == sizeof(text));
+	close(self);
+	for (jump = 1; jump < sizeof(text) && !found; jump++) {
+		differ += slot[jump - 1] != text[jump - 1];
+		memcpy(&to, slot + jump + 1, sizeof(to));
+		found = differ <= 4 && slot[0] == text[0] && slot[jump] == 0xe9 && len <= jump + JUMP_LEN &&
+			at + jump + JUMP_LEN + to == (const char *)target + jump;
+	}
+	return found;
+}
+
+/* The slot of the only site, and zeroes. */
 static bool holds_only_text(const struct area *area)
 {
 	int self = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	unsigned char bytes[PAGE], slot[SLOT_SIZE] = {};
 	size_t at, i, first = SIZE_MAX, last = 0;
-	unsigned char bytes[PAGE];
 
 	for (at = 0; at < area->len; at += PAGE) {
 		/* what has never held a slot isn't there */
@@ -194,10 +239,12 @@ static bool holds_only_text(const struct area *area)
 				continue;
 			first = first == SIZE_MAX ? at + i : first;
 			last = at + i;
+			if (last - first < sizeof(slot))
+				slot[last - first] = bytes[i];
 		}
 	}
 	close(self);
-	return first != SIZE_MAX && last - first < SLOT_MAX;
+	return first != SIZE_MAX && is_slot_of_target(slot, last - first + 1, area->start + first);
 }
 
 static int slots_that_are_changed(void)
@@ -256,7 +303,7 @@ static int own_text_that_is_written(void)
 	char *page = (char *)((uintptr_t)odd_code & -PAGE);
 	int event = probe("p", odd_code, "");
 
-	if (event < 0 || number_at(odd_code) != (int)0x90909090)
+	if (event < 0 || number_at(odd_code) != (int)0x90909090 || read_event(event) != 1)
 		return 1;
 	if (mprotect(page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC))
 		return 2;
@@ -292,7 +339,7 @@ static int own_file_that_is_rewritten(void)
 		return 1;
 	code = map_own_file();
 	event = probe("p", code, "");
-	if (event < 0 || number_at(code) != 7 || number_at(code + PAGE) != 8)
+	if (event < 0 || number_at(code) != 7 || number_at(code + PAGE) != 8 || read_event(event) != 1)
 		return 2;
 	make_number(text, 9);
 	if (pwrite(fd, text, 6, 0) != 6)
@@ -304,7 +351,7 @@ static int own_file_that_is_rewritten(void)
 		_exit(number_at(map_own_file()));
 	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 9)
 		return 4;
-	if (number_at(again) != 9)
+	if (number_at(again) != 9 || read_event(event) != 2)
 		return 5;
 	let_others_be_looked_at();
 	if (ftruncate(fd, 0))
@@ -355,13 +402,13 @@ static int process_that_may_not_call(void)
 	int event = probe("r", (const void *)target, "");
 
 	let_others_be_looked_at();
-	if (event < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
+	if (event < 0 || target(1) != 4 || read_event(event) != 1 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
 		return 1;
 	syscall(SYS_exit, target(3) == 6 ? 0 : 2);
 	return 3;
 }
 
-/* mov $SYS_getppid,%eax; syscall; ret. At the system call itself there may be a probe, if it can be. */
+/* mov $SYS_getppid,%eax; syscall; ret. At the system call itself there can't be a probe. */
 extern char asks[], asking[], asked[];
 __asm__(".pushsection .text\n.balign 64\nasks:\nmov $110,%eax\nasking:\nsyscall\nasked:\nret\n.popsection\n");
 
@@ -381,13 +428,11 @@ static int process_that_may_call_from_one_place(void)
 	int parent = getppid();
 
 	let_others_be_looked_at();
-	if (event < 0 || returns < 0 || (at_call < 0 && at_call != -EOPNOTSUPP) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	if (event < 0 || returns < 0 || at_call != -EOPNOTSUPP || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
 		return 1;
 	if (number_at(asks) != parent)
 		return 2;
-	if (at_call >= 0 && read_event(at_call) != 1)
-		return 4;
 	return read_event(event) == 1 && read_event(returns) == 1 ? 0 : 3;
 }
 
@@ -397,15 +442,20 @@ static int argument_that_is_withheld(void)
 	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	int fault = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY), event;
 	struct uffdio_api api = { .api = UFFD_API };
-	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char line[512], *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	range.range.start = (uintptr_t)page;
 	range.range.len = PAGE;
 	if (fault < 0 || ioctl(fault, UFFDIO_API, &api) || ioctl(fault, UFFDIO_REGISTER, &range))
 		return 1;
-	event = probe("p", (const void *)target, "s=+0(%di):string");
+	snprintf(line, sizeof(line), "0 %llx 1 p:t/one %s:0x%lx s=+0(%%di):string", PERF_SAMPLE_RAW | 0ULL, PROGRAM,
+		 place_of((const void *)target).offset);
+	event = open_ring(line);
 	let_others_be_looked_at();
-	return event >= 0 && target((long)page) == (long)page + 3 ? 0 : 2;
+	if (event < 0 || target((long)page) != (long)page + 3 || look_into_ring() != 1)
+		return 2;
+	/* where the string is, in the lower half, and how long */
+	return look_into_record(16) >> 16 ? 3 : 0;
 }
 
 /* ---- many (37) --------------------------------------------------------------------------------- */
@@ -462,6 +512,8 @@ static const struct attempt {
 	{ "middle_of_an_own_instruction", middle_of_an_own_instruction, 0 },
 	{ "middle_of_an_instruction_of_libc", middle_of_an_instruction_of_libc, 0 },
 	{ "return_that_is_forged", return_that_is_forged, SIGILL },
+	{ "return_that_is_forged_behind_a_filter", return_that_is_forged_behind_a_filter, SIGILL },
+	{ "return_that_is_forged_by_the_other_table", return_that_is_forged_by_the_other_table, 0 },
 	{ "calls_on_stacks_that_are_left", calls_on_stacks_that_are_left, 0 },
 	{ "return_address_that_is_forged", return_address_that_is_forged, 0 },
 	{ "slots_that_are_changed", slots_that_are_changed, 0 },

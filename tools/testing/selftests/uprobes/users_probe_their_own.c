@@ -15,6 +15,7 @@
 #define PROGRAM		FOLDER "program"
 
 #include "actors.h"
+#include "bpf_link.h"
 
 /* ---- one's own --------------------------------------------------------------- */
 
@@ -177,6 +178,20 @@ static void not_dumpable(void)
 	stop(&victim);
 }
 
+/* An event of root's, whose scope keeps breakpoints for calls that are open: but not against the user's rights. */
+static void not_dumpable_inside_of_a_call(void)
+{
+	struct actor user = start(USER), victim = start(USER);
+	struct place place = place_of((const void *)hides_inside);
+
+	must(!command("r@uid=%d:t/inside %s:0x%lx", USER, PROGRAM, place.offset));
+	must(tell(&user, "E %d %lu", victim.pid, event_id("inside")) == 0);
+	equal(tell(&victim, "h"), 0, "who_may_not_be_dumped_has_no_breakpoint_for_open_calls");
+	stop(&user);
+	stop(&victim);
+	must(!command("-:t/inside"));
+}
+
 /* The C library would change all threads. */
 static void one_thread_is_another_user(bool is_process)
 {
@@ -218,13 +233,27 @@ static void loses_the_right(const char *line, const char *what)
 
 static void user_changes(void)
 {
-	struct actor root = start(0), user = start(USER), victim = start(USER);
+	struct actor root = start(0), user = start(USER), other = start(OTHER), victim = start(USER);
+	char path[64];
 
 	must(open_here(&user, &victim) >= 0 && is_probed(&victim));
 	/* whose owner is the user */
 	check(tell(&victim, "N") == 0 && is_probed(&victim), "who_begins_a_user_namespace_is_still_probed");
 	must(tell(&victim, "t 3") == 3);
 	equal(tell(&user, "r 0"), 3, "and_counted");
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", victim.pid);
+	must(!write_file(path, 0, "0 1000 1\n1 1001 1"));
+	/* the other user, outside */
+	must(!tell(&victim, "u 1"));
+	check(is_clean(&victim), "who_becomes_another_user_there_is_not_probed");
+	equal(tell(&user, "s 0"), 1, "and_that_is_counted_as_shed");
+	check(is_refused(open_here(&other, &victim)) && is_clean(&victim), "who_isnt_the_owner_is_refused");
+	must(!tell(&victim, "m 1"));
+	check(is_probed(&victim), "the_owner_may_probe_who_may_be_dumped");
+	equal(tell(&user, "r 0") + tell(&victim, "t 2"), 5, "and_counts_on");
+	equal(tell(&user, "r 0"), 5, "with_the_same_event");
+	check(is_refused(open_here(&other, &victim)), "who_isnt_the_owner_is_still_refused");
+	stop(&other);
 	must(open_here(&root, &victim) >= 0);
 	stop(&user);
 	check(is_probed(&victim), "root_goes_on_with_it");
@@ -483,6 +512,8 @@ static void kinds_of_events(void)
 
 	must(event >= 0 && tell(&victim, "C 3") == 3);
 	equal(tell(&user, "r %d", event), 1, "children_that_are_no_threads_are_not_counted");
+	must(tell(&victim, "H 2") == 2);
+	equal(tell(&user, "r %d", event), 3, "threads_are");
 	event = open_target(&user, &victim, "execution");
 	must(event >= 0 && tell(&victim, "t 3") == 3);
 	equal(tell(&user, "r %d", event), 0, "before_execution_nothing_is_counted");
@@ -491,7 +522,11 @@ static void kinds_of_events(void)
 	equal(open_target(&user, &victim, "aux"), -EINVAL, "samples_of_a_trace_there_is_none_of");
 	check(is_refused(open_target(&user, &other, "sigtrap")), "signals_for_another_user");
 	must(open_target(&user, &victim, "sigtrap") >= 0);
-	must(dprintf(victim.in, "t 1\n") > 0 && waitpid(victim.pid, &status, 0) == victim.pid);
+	must(dprintf(victim.in, "t 1\n") > 0);
+	/* it answers, or has died */
+	poll(&(struct pollfd){ .fd = victim.out, .events = POLLIN }, 1, 60000);
+	kill(victim.pid, SIGKILL);
+	must(waitpid(victim.pid, &status, 0) == victim.pid);
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGTRAP, "signals_for_ones_own_process");
 	check(is_clean(&other) && tell(&other, "t 3") == 3, "and_for_nobody_else");
 	stop(&user);
@@ -507,6 +542,10 @@ static void changes(void)
 	equal(tell(&user, "I %d", event), 0, "what_an_event_is_cant_be_changed");
 	must(tell(&victim, "t 2") == 2);
 	equal(tell(&user, "r %d", event), 2, "and_it_counts_as_before");
+	event = tell(&user, "d %d 0 60002 p:t/s %s:0x%lx s=$comm:string", victim.pid, PROGRAM, target_offset);
+	must(event >= 0);
+	equal(tell(&user, "l %d s ~ \"*a*\"", event), -EACCES, "no_filter_is_out_of_proportion");
+	equal(tell(&user, "l %d s != \"a ~ b\"", event), 0, "strings_can_be_filtered");
 	event = tell(&user, "d %d 0 60001 p:t/f %s:0x%lx x=%%di:u64", victim.pid, PROGRAM, target_offset);
 	must(event >= 0);
 	equal(tell(&user, "l %d x.function == schedule", event), -EACCES, "no_filter_tells_where_the_kernel_is");
@@ -515,6 +554,31 @@ static void changes(void)
 	equal(tell(&user, "r %d", event), 4, "and_what_passes_is_counted");
 	stop(&user);
 	stop(&victim);
+}
+
+/* A program of BPF that somebody with the right to has passed on: it gets what the event gets. */
+static void programs(void)
+{
+	int loaded = load_empty_program(), program = dup(loaded), event, others;
+	struct actor user, other, victim = start(USER), theirs = start(OTHER);
+
+	must(loaded >= 0 && program >= 0);
+	user = start(USER);
+	other = start(OTHER);
+	event = open_here(&user, &victim);
+	others = open_here(&other, &theirs);
+	must(event >= 0 && others >= 0);
+	equal(tell(&user, "B %d %d", event, program), 0, "a_program_that_is_passed_on_can_be_attached");
+	must(tell(&victim, "t 3") == 3 && tell(&theirs, "t 4") == 4);
+	equal(tell(&user, "r %d", event), 0, "it_says_what_is_counted");
+	equal(tell(&other, "r %d", others), 4, "but_not_for_another_user");
+	close(program);
+	close(loaded);
+	stop(&user);
+	stop(&other);
+	check(is_clean(&victim) && is_clean(&theirs), "nothing_is_left_of_programs");
+	stop(&victim);
+	stop(&theirs);
 }
 
 /* As another user: status 0 if the descriptor does what those of perf do. */
@@ -706,6 +770,7 @@ int main(int argc, char **argv)
 	executes_unreadable();
 	executes_interpreted();
 	not_dumpable();
+	not_dumpable_inside_of_a_call();
 	one_thread_is_another_user(false);
 	one_thread_is_another_user(true);
 	loses_the_right("u 1001", "who_becomes_another_user");
@@ -723,6 +788,7 @@ int main(int argc, char **argv)
 	samples();
 	kinds_of_events();
 	changes();
+	programs();
 	passed_on();
 	semaphores_of_events();
 	security_module();
