@@ -148,7 +148,10 @@ static bool look_into(int fd, Elf *elf, u64 offset, struct uprobe_boundary *boun
  * @offset: in bytes from its start
  * @boundary: set if so
  *
- * Return: false also if no symbol says where a function begins, or if data lie between.
+ * Data inside of a function, which only the assembler puts there, are taken for instructions. Behind them
+ * the answer may be wrong, in both directions; those who know better have --force.
+ *
+ * Return: false also if no symbol says where a function begins, or if what lies between can't be decoded.
  */
 bool uprobe_boundary__is_inside(int fd, u64 offset, struct uprobe_boundary *boundary)
 {

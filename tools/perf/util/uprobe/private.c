@@ -45,6 +45,7 @@
 #include "util/string2.h"
 #include "util/strlist.h"
 #include "util/target.h"
+#include "util/trace-event.h"
 #include "private.h"
 #include "store.h"
 
@@ -110,7 +111,8 @@ static bool may_read(const char *name)
 
 	if (!tracefs || asprintf(&path, "%s/events/%s", tracefs, name) < 0)
 		return false;
-	may = !access(path, R_OK);
+	/* as they are opened: with what perf may by its effective ids and capabilities */
+	may = !faccessat(AT_FDCWD, path, R_OK, AT_EACCESS);
 	free(path);
 	return may;
 }
@@ -441,36 +443,102 @@ bool uprobe_private__are_among(struct list_head *evsels)
 	return false;
 }
 
-/* Those of the group ftrace stand for themselves in perf.data. */
-static bool is_tracepoint(const struct evsel *evsel)
+/**
+ * struct held - an event of which perf.data holds the format
+ * @node: in a list of them
+ * @system: of the event
+ * @name: its name
+ * @type: the number of its records
+ * @own: the user's own event, NULL: that of tracefs
+ */
+struct held {
+	struct list_head node;
+	char *system, *name;
+	u64 type;
+	struct definition *own;
+};
+
+static void free_held(struct held *held)
 {
-	return evsel->core.attr.type == PERF_TYPE_TRACEPOINT && evsel->name &&
-	       strchr(evsel->name, ':') && !strstarts(evsel->name, "ftrace:") &&
-	       (evsel->tp_format || of_evsel(evsel));
+	free(held->system);
+	free(held->name);
+	free(held);
 }
 
-static size_t group_len(const struct evsel *evsel)
+static void free_all(struct list_head *all)
 {
-	return strchr(evsel->name, ':') - evsel->name;
+	struct held *held, *next;
+
+	list_for_each_entry_safe(held, next, all, node)
+		free_held(held);
 }
 
-static bool same_group(const struct evsel *a, const struct evsel *b)
+/* Of -e 2:315 or tracepoint/config=315/ nothing but the number is known. */
+static void name_by_number(struct held *held)
 {
-	return group_len(a) == group_len(b) && !strncmp(a->name, b->name, group_len(a));
-}
+	char *name = tracepoint_id_to_name(held->type), *colon = name ? strchr(name, ':') : NULL;
 
-/* Has the same event, or another one of the group, been before in the list? */
-static bool was_before(struct list_head *evsels, const struct evsel *evsel, bool any_of_group)
-{
-	struct evsel *other;
-
-	list_for_each_entry(other, evsels, core.node) {
-		if (other == evsel)
-			return false;
-		if (is_tracepoint(other) && same_group(other, evsel) &&
-		    (any_of_group || other->core.attr.config == evsel->core.attr.config))
-			return true;
+	if (colon) {
+		held->system = strndup(name, colon - name);
+		held->name = strdup(colon + 1);
 	}
+	free(name);
+}
+
+/* Not by what the event is called here: that may be any name. Return: false if it isn't found. */
+static bool name_it(struct held *held, const struct evsel *evsel)
+{
+	held->type = evsel->core.attr.config;
+	held->own = of_evsel(evsel);
+	if (held->own) {
+		held->system = strdup(held->own->group);
+		held->name = strdup(held->own->event);
+	} else if (evsel->tp_format) {
+		held->system = strdup(evsel->tp_format->system);
+		held->name = strdup(evsel->tp_format->name);
+	} else {
+		name_by_number(held);
+	}
+	return held->system && held->name;
+}
+
+/* Has the same event been before? */
+static bool is_held(struct list_head *all, const struct evsel *evsel)
+{
+	struct definition *own = of_evsel(evsel);
+	struct held *held;
+
+	list_for_each_entry(held, all, node)
+		if (held->type == evsel->core.attr.config && held->own == own)
+			return true;
+	return false;
+}
+
+/* Those of the system ftrace stand for themselves in perf.data. */
+static int hold(struct list_head *all, const struct evsel *evsel)
+{
+	struct held *held;
+
+	if (evsel->core.attr.type != PERF_TYPE_TRACEPOINT || is_held(all, evsel))
+		return 0;
+	held = zalloc(sizeof(*held));
+	if (!held)
+		return -ENOMEM;
+	if (name_it(held, evsel) && strcmp(held->system, "ftrace"))
+		list_add_tail(&held->node, all);
+	else
+		free_held(held);
+	return 0;
+}
+
+/* Has no event of its system been before in the list? */
+static bool is_first(struct list_head *all, const struct held *held)
+{
+	struct held *other;
+
+	list_for_each_entry(other, all, node)
+		if (!strcmp(other->system, held->system))
+			return other == held;
 	return false;
 }
 
@@ -479,19 +547,18 @@ static int put(int fd, const void *data, size_t size)
 	return write(fd, data, size) == (ssize_t)size ? 0 : -EIO;
 }
 
-static int put_format(int fd, const struct evsel *evsel)
+static int put_format(int fd, const struct held *held)
 {
-	struct definition *d = of_evsel(evsel);
 	char *text = NULL, *path;
 	size_t size = 0;
 	u64 size64;
 	int ret;
 
-	if (d) {
-		ret = uprobe_private__read_format(d->group, d->event, &text, &size);
+	if (held->own) {
+		ret = uprobe_private__read_format(held->system, held->name, &text, &size);
 	} else {
-		if (asprintf(&path, "%s/events/%s/%s/format", tracing_path_mount(),
-			     evsel->tp_format->system, evsel->tp_format->name) < 0)
+		if (asprintf(&path, "%s/events/%s/%s/format", tracing_path_mount(), held->system,
+			     held->name) < 0)
 			return -ENOMEM;
 		ret = filename__read_str(path, &text, &size);
 		free(path);
@@ -502,23 +569,38 @@ static int put_format(int fd, const struct evsel *evsel)
 	return ret;
 }
 
-static int put_group(int fd, struct list_head *evsels, const struct evsel *first)
+static int put_system(int fd, struct list_head *all, const char *system)
 {
-	struct evsel *evsel;
+	struct held *held;
 	u32 nr = 0;
 	int ret;
 
-	list_for_each_entry(evsel, evsels, core.node)
-		nr += is_tracepoint(evsel) && same_group(evsel, first) &&
-		      !was_before(evsels, evsel, false);
-	ret = put(fd, first->name, group_len(first)) ?: put(fd, "", 1) ?:
-	      put(fd, &nr, sizeof(nr));
-	list_for_each_entry(evsel, evsels, core.node) {
+	list_for_each_entry(held, all, node)
+		nr += !strcmp(held->system, system);
+	ret = put(fd, system, strlen(system) + 1) ?: put(fd, &nr, sizeof(nr));
+	list_for_each_entry(held, all, node) {
 		if (ret)
 			break;
-		if (is_tracepoint(evsel) && same_group(evsel, first) &&
-		    !was_before(evsels, evsel, false))
-			ret = put_format(fd, evsel);
+		if (!strcmp(held->system, system))
+			ret = put_format(fd, held);
+	}
+	return ret;
+}
+
+static int put_systems(int fd, struct list_head *all)
+{
+	struct held *held;
+	u32 nr = 0;
+	int ret;
+
+	list_for_each_entry(held, all, node)
+		nr += is_first(all, held);
+	ret = put(fd, &nr, sizeof(nr));
+	list_for_each_entry(held, all, node) {
+		if (ret)
+			break;
+		if (is_first(all, held))
+			ret = put_system(fd, all, held->system);
 	}
 	return ret;
 }
@@ -533,18 +615,13 @@ static int put_group(int fd, struct list_head *evsels, const struct evsel *first
 int uprobe_private__write_events(int fd, struct list_head *evsels)
 {
 	struct evsel *evsel;
-	u32 nr = 0;
-	int ret;
+	LIST_HEAD(all);
+	int ret = 0;
 
 	list_for_each_entry(evsel, evsels, core.node)
-		nr += is_tracepoint(evsel) && !was_before(evsels, evsel, true);
-	ret = put(fd, &nr, sizeof(nr));
-	list_for_each_entry(evsel, evsels, core.node) {
-		if (ret)
-			break;
-		if (is_tracepoint(evsel) && !was_before(evsels, evsel, true))
-			ret = put_group(fd, evsels, evsel);
-	}
+		ret = ret ?: hold(&all, evsel);
+	ret = ret ?: put_systems(fd, &all);
+	free_all(&all);
 	return ret;
 }
 
@@ -780,9 +857,12 @@ void uprobe_private__init(struct evsel *evsel)
  * uprobe_private__print - perf list: the events that the user keeps for himself
  * @print_cb: what prints them
  * @print_state: for it
+ *
+ * Leaves errno alone: perf list has opened tracefs before, and says afterwards why it couldn't.
  */
 void uprobe_private__print(const struct print_callbacks *print_cb, void *print_state)
 {
+	int error = errno;
 	struct definition *d;
 	char name[NAME_MAX];
 
@@ -796,4 +876,5 @@ void uprobe_private__print(const struct print_callbacks *print_cb, void *print_s
 				      "Tracepoint event", /*desc=*/NULL, /*long_desc=*/NULL,
 				      /*encoding_desc=*/d->command);
 	}
+	errno = error;
 }

@@ -79,8 +79,6 @@ static int make_probes(struct perf_probe_event *pev, struct uprobe_failure *fail
 
 	/* else only perf probe sets it */
 	probe_conf.max_probes = probe_conf.max_probes ?: MAX_PROBES;
-	/* another name if there is one of the same, be it of another file */
-	probe_conf.force_add = true;
 	if (!ret)
 		ret = init_probe_symbol_maps(true);
 	if (ret)
@@ -89,7 +87,10 @@ static int make_probes(struct perf_probe_event *pev, struct uprobe_failure *fail
 	ret = convert_perf_probe_events(pev, 1);
 	ret = uprobe_failure__resolved(failure, pev, 1, ret);
 	if (ret >= 0) {
+		/* another name if there is one of the same, be it of another file; but no doubtful places */
+		probe_conf.force_add = true;
 		ret = apply_perf_probe_events(pev, 1);
+		probe_conf.force_add = false;
 		ret = uprobe_failure__applied(failure, pev, 1, ret);
 	}
 	uprobe_failure__say(failure, ret);

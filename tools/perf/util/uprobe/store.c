@@ -5,7 +5,8 @@
  * In a file of his own, $XDG_STATE_HOME/perf/probes, or below ~/.local/state: lines as
  * uprobe_events of tracefs has them. It takes the place of that file: what is opened here is
  * read as that is, and what is written to it is done here as the kernel does it there. A
- * new event is tried before it is kept.
+ * new event is tried before it is kept. Beside it lies probes.lock, which is empty: who changes the
+ * file holds its lock alone, who reads it together with other readers.
  *
  * Whoever may write the file decides what perf does. So it has to be the caller's own, also
  * if that is root with the HOME of somebody else; and a line that isn't a command is passed over.
@@ -213,12 +214,35 @@ static int open_in(int dir, bool readwrite)
 		       S_IFREG, "the file 'probes' of perf probe");
 }
 
-static int open_home(bool readwrite)
+/*
+ * Whoever can open a file can lock it, and keep us waiting: others may open the folder, but not this one.
+ * Return: what holds the lock until it is closed.
+ */
+static int lock_in(int dir, int operation)
+{
+	int flags = operation == LOCK_EX ? O_RDWR | O_CREAT : O_RDONLY;
+	int fd = checked(openat(dir, "probes.lock", flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600),
+			 S_IFREG, "the file 'probes.lock' of perf probe");
+	int error;
+
+	/* it may have come with other rights, as from a backup */
+	if (fd >= 0 && operation == LOCK_EX && fchmod(fd, 0600) < 0)
+		pr_debug("uprobe store: others can lock it, too\n");
+	if (fd < 0 || !flock(fd, operation))
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+/* Who only reads is content without a lock, if there is none or it may not be taken: @lock is negative then. */
+static int open_home(bool readwrite, int *lock)
 {
 	int dir = open_folder(readwrite), fd;
 
 	if (dir < 0)
 		return dir;
+	*lock = lock_in(dir, LOCK_SH);
 	fd = open_in(dir, readwrite);
 	close(dir);
 	return fd;
@@ -233,6 +257,15 @@ static int open_memory(void)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
 	fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+/* Takes the end off. Without one it is half a line, or may be, as half a number is one. */
+static bool is_whole(char *line, ssize_t len)
+{
+	if (line[len - 1] != '\n')
+		return false;
+	line[len - 1] = '\0';
+	return true;
 }
 
 /* Is it a command, and the first one of that name? */
@@ -265,9 +298,7 @@ static int copy_commands(int from)
 	if (!file || to < 0 || !names)
 		ret = -errno ?: -ENOMEM;
 	while (!ret && (len = getline(&line, &room, file)) > 0) {
-		if (line[len - 1] == '\n')
-			line[len - 1] = '\0';
-		if (is_new(names, line))
+		if (is_whole(line, len) && is_new(names, line))
 			ret = append(to, line);
 		else
 			pr_debug("uprobe store: not a command: %s\n", line);
@@ -289,15 +320,17 @@ static int copy_commands(int from)
 
 static int open_commands(bool in_memory, bool readwrite)
 {
-	int from = in_memory ? open_memory() : open_home(readwrite), fd;
+	int lock = -1, from = in_memory ? open_memory() : open_home(readwrite, &lock), fd;
 
 	/* nothing has been kept so far */
 	if (from == -ENOENT && !readwrite)
 		from = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (from < 0)
-		return from;
-	fd = copy_commands(from);
-	close(from);
+	fd = from < 0 ? from : copy_commands(from);
+	if (from >= 0)
+		close(from);
+	/* nobody changes it while it is copied */
+	if (lock >= 0)
+		close(lock);
 	return fd;
 }
 
@@ -427,17 +460,22 @@ static int pass_over(int from, int to, const char *name, size_t len, bool *found
 	return ret;
 }
 
-/* Whoever has written there by hand may have left the last line open. */
-static int end_last_line(int fd)
+/* A line without an end is no command, and must not become one by what is added: it is cut off. */
+static int drop_half_line(int fd)
 {
-	off_t end = lseek(fd, 0, SEEK_END);
+	struct stat st;
+	off_t end;
 	char last;
 
-	if (end <= 0)
-		return end < 0 ? -errno : 0;
-	if (pread(fd, &last, 1, end - 1) != 1)
-		return -EIO;
-	return last == '\n' || write(fd, "\n", 1) == 1 ? 0 : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	for (end = st.st_size; end; end--) {
+		if (pread(fd, &last, 1, end - 1) != 1)
+			return -EIO;
+		if (last == '\n')
+			break;
+	}
+	return end == st.st_size || !ftruncate(fd, end) ? 0 : -errno;
 }
 
 static int add_event(int dir, const char *command)
@@ -453,11 +491,11 @@ static int add_event(int dir, const char *command)
 	fd = open_in(dir, true);
 	if (fd < 0)
 		return fd;
-	ret = pass_over(fd, -1, name, len, &found);
+	ret = drop_half_line(fd) ?: pass_over(fd, -1, name, len, &found);
 	/* another perf was faster */
 	if (!ret && found)
 		ret = -EEXIST;
-	ret = ret ?: end_last_line(fd) ?: append(fd, command);
+	ret = ret ?: append(fd, command);
 	close(fd);
 	return ret;
 }
@@ -490,16 +528,19 @@ static int remove_event(int dir, const char *name)
 /* One at a time. */
 static int change(const char *command)
 {
-	int dir = open_folder(true), ret;
+	int dir = open_folder(true), lock, ret;
 
 	if (dir < 0)
 		return dir;
-	if (flock(dir, LOCK_EX) < 0)
-		ret = -errno;
+	lock = lock_in(dir, LOCK_EX);
+	if (lock < 0)
+		ret = lock;
 	else if (*command == '-')
 		ret = remove_event(dir, command + 2);
 	else
 		ret = add_event(dir, command);
+	if (lock >= 0)
+		close(lock);
 	close(dir);
 	return ret;
 }

@@ -15,7 +15,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <linux/kernel.h>
+#include <linux/zalloc.h>
 
+#include "util/debug.h"
 #include "util/debuginfo.h"
 #include "util/dso.h"
 #include "util/map.h"
@@ -277,17 +279,24 @@ static char *not_in_code(const struct perf_probe_event *pev)
 	return line;
 }
 
+/* Where data lie in a function, only the user knows what begins where. */
 static char *inside_an_instruction(const struct perf_probe_event *pev, u64 offset)
 {
 	struct uprobe_boundary boundary = {};
+	const char *advice = probe_conf.force_add ? "" :
+			     " (unless data lie in the function: 'perf probe --force' adds it all the same)";
 	char *line;
 
 	if (!uprobe_target__boundary(pev->target, pev->nsi, offset, &boundary))
 		return NULL;
-	line = sentence("%s: offset %#" PRIx64 " is inside of an instruction, where a breakpoint changes what the program does: the nearest ones begin at %s+%#" PRIx64 " and %s+%#" PRIx64,
-			pev->target, offset, boundary.function, boundary.before, boundary.function,
-			boundary.after);
+	line = sentence("%s: offset %#" PRIx64 " is inside of an instruction, where a breakpoint changes what the program does%s: the nearest ones begin at %s+%#" PRIx64 " and %s+%#" PRIx64,
+			pev->target, offset, advice, boundary.function, boundary.before,
+			boundary.function, boundary.after);
 	free(boundary.function);
+	if (line && probe_conf.force_add) {
+		pr_warning("Warning: %s\n", line);
+		zfree(&line);
+	}
 	return line;
 }
 
@@ -433,7 +442,7 @@ char *uprobe_unplaced__why(struct perf_probe_event *pev, int error)
  *
  * Offsets aren't always compared with the end of the function or with the code of
  * the file when they are resolved, nor return probes with the source file; and nothing asks
- * whether an instruction begins there.
+ * whether an instruction begins there. That one can't be sure of: with --force it is a warning.
  *
  * Context: between init_probe_symbol_maps() and exit_probe_symbol_maps().
  * Return: a sentence, to be freed, or NULL if all is well.
