@@ -466,22 +466,6 @@ void trace_uprobe_uncharge_event(struct perf_event *event)
 	uprobe_user_uncharge(grant_of(event)->user, UPROBE_QUOTA_EVENTS, 1);
 }
 
-/* Between quotation marks there are values; none can hold the one that ends it. */
-static bool has_outside_quotes(const char *text, char c)
-{
-	char quote = 0;
-
-	for (; *text; text++) {
-		if (quote)
-			quote = *text == quote ? 0 : quote;
-		else if (*text == '"' || *text == '\'')
-			quote = *text;
-		else if (*text == c)
-			return true;
-	}
-	return false;
-}
-
 /**
  * trace_uprobe_may_filter - may a perf event have this filter?
  * @event: any that has filters
@@ -489,7 +473,8 @@ static bool has_outside_quotes(const char *text, char c)
  *
  * ".function" compares a field with an address of the kernel. Who chooses what is in the field
  * would learn where the kernel is. And "~" takes as many steps as pattern and string are
- * long, multiplied, while interrupts are off.
+ * long, multiplied, while interrupts are off. Both are refused wherever they stand: what is a
+ * value, the parser alone knows (it passes over quotation marks in CPUS{}).
  *
  * Return: false if it is on a uprobe, was opened without privilege, and has one of these.
  */
@@ -498,7 +483,7 @@ bool trace_uprobe_may_filter(struct perf_event *event, const char *text)
 	return !event->tp_event ||
 	       !(event->tp_event->flags & TRACE_EVENT_FL_UPROBE) ||
 	       trace_uprobe_is_privileged(event) ||
-	       !(strstr(text, ".function") || has_outside_quotes(text, '~'));
+	       !(strstr(text, ".function") || strchr(text, '~'));
 }
 
 /* ---- changes --------------------------------------------------------------- */

@@ -466,11 +466,10 @@ static bool is_too_much(struct uprobe_site *site)
 	if (uprobe_charge(site->uprobe, site->space->mm, false,
 			  UPROBE_QUOTA_SITES, &other))
 		return true;
-	/* the new one or the old one */
+	/* the new one or the old one; pages of slots stay with whoever they were made for */
 	uprobe_user_uncharge(payer, UPROBE_QUOTA_SITES, 1);
 	site->payer = other;
-	return other == payer &&
-	       uprobe_user_has_too_many(payer, UPROBE_QUOTA_SLOT_PAGES);
+	return false;
 }
 
 static void check_site(struct uprobe_site *site)

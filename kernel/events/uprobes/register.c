@@ -301,6 +301,15 @@ static bool wants_child(struct uprobe_consumer *uc, struct task_struct *child)
 
 enum consumers { ALL, RETURNERS };
 
+/* Or have those who left its scope a call open? The scope may be left, the right mustn't have gone. */
+static bool wants_here(struct uprobe *uprobe, struct uprobe_consumer *uc,
+		       struct mm_struct *mm)
+{
+	return uprobe_consumer_wants(uc, mm) ||
+	       (uc->scope && uc->scope->changes && mm == current->mm &&
+		uprobe_passes_filter(uc, mm) && uprobe_calls_want(uprobe, uc));
+}
+
 static bool any_wants(struct uprobe *uprobe, struct mm_struct *mm,
 		      enum consumers which)
 {
@@ -311,11 +320,7 @@ static bool any_wants(struct uprobe *uprobe, struct mm_struct *mm,
 	for_each_consumer(uc, uprobe) {
 		if (which == RETURNERS && !uprobe_consumer_is_returner(uc))
 			continue;
-		/* the scope may have been left, the right mustn't have gone */
-		wanted = uprobe_consumer_wants(uc, mm) ||
-			 (uc->scope && uc->scope->changes &&
-			  mm == current->mm && uprobe_passes_filter(uc, mm) &&
-			  uprobe_calls_want(uprobe, uc));
+		wanted = wants_here(uprobe, uc, mm);
 		if (wanted)
 			break;
 	}
@@ -363,7 +368,7 @@ static bool is_free(struct uprobe *uprobe, struct mm_struct *mm,
 			continue;
 		if (uc->payer)
 			others = true;
-		else if (uprobe_consumer_wants(uc, mm))
+		else if (wants_here(uprobe, uc, mm))
 			return true;
 	}
 	/* who has left since may have wanted it */
@@ -398,9 +403,13 @@ int uprobe_charge(struct uprobe *uprobe, struct mm_struct *mm, bool returns,
 	}
 	for_each_consumer(uc, uprobe) {
 		if ((which == RETURNERS && !uprobe_consumer_is_returner(uc)) ||
-		    !uc->payer || !uprobe_consumer_wants(uc, mm))
+		    !uc->payer || !wants_here(uprobe, uc, mm))
 			continue;
 		err = -EDQUOT;
+		/* a site takes a slot */
+		if (what == UPROBE_QUOTA_SITES &&
+		    uprobe_user_has_too_many(uc->payer, UPROBE_QUOTA_SLOT_PAGES))
+			continue;
 		if (!uprobe_user_charge(uc->payer, what, 1))
 			continue;
 		*payer = uc->payer;

@@ -223,6 +223,9 @@ static enum answer ask_threads_of(const struct task_struct *process,
 {
 	const struct task_struct *t;
 
+	/* de_thread() makes one look older than it is */
+	if (READ_ONCE(process->signal->group_exec_task))
+		*users = INT_MAX;
 	for_each_thread(process, t) {
 		if (READ_ONCE(t->mm) != current->mm)
 			continue;
