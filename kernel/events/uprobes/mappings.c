@@ -469,7 +469,8 @@ static bool is_too_much(struct uprobe_site *site)
 	/* the new one or the old one; pages of slots stay with whoever they were made for */
 	uprobe_user_uncharge(payer, UPROBE_QUOTA_SITES, 1);
 	site->payer = other;
-	return false;
+	return other == payer &&
+	       uprobe_user_has_too_many(payer, UPROBE_QUOTA_SLOT_PAGES);
 }
 
 static void check_site(struct uprobe_site *site)

@@ -356,9 +356,17 @@ bool uprobe_wants_returns(struct uprobe *uprobe, struct mm_struct *mm)
 	return any_wants(uprobe, mm, RETURNERS);
 }
 
+/* A site is there for calls that are open, too; a call is a new one. */
+static bool wants(struct uprobe *uprobe, struct uprobe_consumer *uc,
+		  struct mm_struct *mm, enum uprobe_quota what)
+{
+	return what == UPROBE_QUOTA_SITES ? wants_here(uprobe, uc, mm) :
+					    uprobe_consumer_wants(uc, mm);
+}
+
 /* Does somebody want it to whom nothing is counted? In an RCU tasks trace section. */
 static bool is_free(struct uprobe *uprobe, struct mm_struct *mm,
-		    enum consumers which)
+		    enum consumers which, enum uprobe_quota what)
 {
 	struct uprobe_consumer *uc;
 	bool others = false;
@@ -368,7 +376,7 @@ static bool is_free(struct uprobe *uprobe, struct mm_struct *mm,
 			continue;
 		if (uc->payer)
 			others = true;
-		else if (wants_here(uprobe, uc, mm))
+		else if (wants(uprobe, uc, mm, what))
 			return true;
 	}
 	/* who has left since may have wanted it */
@@ -397,19 +405,15 @@ int uprobe_charge(struct uprobe *uprobe, struct mm_struct *mm, bool returns,
 
 	*payer = NULL;
 	rcu_read_lock_trace();
-	if (is_free(uprobe, mm, which)) {
+	if (is_free(uprobe, mm, which, what)) {
 		rcu_read_unlock_trace();
 		return 0;
 	}
 	for_each_consumer(uc, uprobe) {
 		if ((which == RETURNERS && !uprobe_consumer_is_returner(uc)) ||
-		    !uc->payer || !wants_here(uprobe, uc, mm))
+		    !uc->payer || !wants(uprobe, uc, mm, what))
 			continue;
 		err = -EDQUOT;
-		/* a site takes a slot */
-		if (what == UPROBE_QUOTA_SITES &&
-		    uprobe_user_has_too_many(uc->payer, UPROBE_QUOTA_SLOT_PAGES))
-			continue;
 		if (!uprobe_user_charge(uc->payer, what, 1))
 			continue;
 		*payer = uc->payer;

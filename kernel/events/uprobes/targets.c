@@ -223,9 +223,6 @@ static enum answer ask_threads_of(const struct task_struct *process,
 {
 	const struct task_struct *t;
 
-	/* de_thread() makes one look older than it is */
-	if (READ_ONCE(process->signal->group_exec_task))
-		*users = INT_MAX;
 	for_each_thread(process, t) {
 		if (READ_ONCE(t->mm) != current->mm)
 			continue;
@@ -251,14 +248,22 @@ static enum answer ask_threads(const struct trace_event_call *call)
 	u64 now = ktime_get_ns();
 	int users = atomic_read(&current->mm->mm_users);
 	enum answer answer;
+	bool waits;
 
 	/* who is among the threads now, and isn't younger, was a user: copy_process() */
 	smp_rmb();
 	answer = ask_threads_of(current, call, now, &users);
-	if (answer == PERHAPS && current->vfork_done)
+	waits = answer == PERHAPS && READ_ONCE(current->vfork_done);
+	if (waits)
 		answer = ask_threads_of(rcu_dereference(current->real_parent),
 					call, now, &users);
-	return answer;
+	/*
+	 * A thread that executes is given the age of the one it kills (de_thread()). If that is in
+	 * the parent, who waits in vfork() is killed before, and waits no more (wait_for_vfork_done()).
+	 */
+	smp_rmb();
+	return answer == NO && waits && !READ_ONCE(current->vfork_done) ?
+	       PERHAPS : answer;
 }
 
 /**

@@ -396,6 +396,19 @@ static int ask_format(struct definition *d)
 	return ret;
 }
 
+/* To be freed. */
+static int copy_format(struct definition *d, char **text, size_t *size)
+{
+	int ret = d->format ? 0 : ask_format(d);
+
+	if (ret)
+		/* the event is there, its file isn't */
+		return ret == -ENOENT ? -ESTALE : ret;
+	*text = memdup(d->format, d->format_size + 1);
+	*size = d->format_size;
+	return *text ? 0 : -ENOMEM;
+}
+
 /**
  * uprobe_private__read_format - how are the records of an event laid out?
  * @group: of the event
@@ -408,19 +421,12 @@ static int ask_format(struct definition *d)
 int uprobe_private__read_format(const char *group, const char *event, char **text, size_t *size)
 {
 	struct definition *d;
-	int ret;
 
 	load();
 	d = find(group, event);
 	if (!d)
 		return -ENOENT;
-	ret = d->format ? 0 : ask_format(d);
-	if (ret)
-		/* the event is there, its file isn't */
-		return ret == -ENOENT ? -ESTALE : ret;
-	*text = memdup(d->format, d->format_size + 1);
-	*size = d->format_size;
-	return *text ? 0 : -ENOMEM;
+	return copy_format(d, text, size);
 }
 
 /* ---- perf.data ----------------------------------------------------------------- */
@@ -555,7 +561,7 @@ static int put_format(int fd, const struct held *held)
 	int ret;
 
 	if (held->own) {
-		ret = uprobe_private__read_format(held->system, held->name, &text, &size);
+		ret = copy_format(held->own, &text, &size);
 	} else {
 		if (asprintf(&path, "%s/events/%s/%s/format", tracing_path_mount(), held->system,
 			     held->name) < 0)

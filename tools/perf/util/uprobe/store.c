@@ -463,6 +463,7 @@ static int pass_over(int from, int to, const char *name, size_t len, bool *found
 /* A line without an end is no command, and must not become one by what is added: it is cut off. */
 static int drop_half_line(int fd)
 {
+	char text[256] = "";
 	struct stat st;
 	off_t end;
 	char last;
@@ -475,7 +476,13 @@ static int drop_half_line(int fd)
 		if (last == '\n')
 			break;
 	}
-	return end == st.st_size || !ftruncate(fd, end) ? 0 : -errno;
+	if (end == st.st_size)
+		return 0;
+	/* somebody may have written it by hand */
+	if (pread(fd, text, sizeof(text) - 1, end) < 0 || ftruncate(fd, end) < 0)
+		return -errno;
+	pr_warning("Half a line is taken out of your probes, where the last one had no end: %s\n", text);
+	return 0;
 }
 
 static int add_event(int dir, const char *command)
