@@ -356,12 +356,16 @@ bool uprobe_wants_returns(struct uprobe *uprobe, struct mm_struct *mm)
 	return any_wants(uprobe, mm, RETURNERS);
 }
 
-/* A site is there for calls that are open, too; a call is a new one. */
+/*
+ * The site of an entry is there for calls that are open, too; that of a return, and a call, are for a
+ * new one.
+ */
 static bool wants(struct uprobe *uprobe, struct uprobe_consumer *uc,
-		  struct mm_struct *mm, enum uprobe_quota what)
+		  struct mm_struct *mm, enum consumers which,
+		  enum uprobe_quota what)
 {
-	return what == UPROBE_QUOTA_SITES ? wants_here(uprobe, uc, mm) :
-					    uprobe_consumer_wants(uc, mm);
+	return which == ALL && what == UPROBE_QUOTA_SITES ?
+	       wants_here(uprobe, uc, mm) : uprobe_consumer_wants(uc, mm);
 }
 
 /* Does somebody want it to whom nothing is counted? In an RCU tasks trace section. */
@@ -376,7 +380,7 @@ static bool is_free(struct uprobe *uprobe, struct mm_struct *mm,
 			continue;
 		if (uc->payer)
 			others = true;
-		else if (wants(uprobe, uc, mm, what))
+		else if (wants(uprobe, uc, mm, which, what))
 			return true;
 	}
 	/* who has left since may have wanted it */
@@ -411,7 +415,7 @@ int uprobe_charge(struct uprobe *uprobe, struct mm_struct *mm, bool returns,
 	}
 	for_each_consumer(uc, uprobe) {
 		if ((which == RETURNERS && !uprobe_consumer_is_returner(uc)) ||
-		    !uc->payer || !wants(uprobe, uc, mm, what))
+		    !uc->payer || !wants(uprobe, uc, mm, which, what))
 			continue;
 		err = -EDQUOT;
 		if (!uprobe_user_charge(uc->payer, what, 1))

@@ -260,6 +260,7 @@ static enum answer ask_threads(const struct trace_event_call *call)
 	/*
 	 * A thread that executes is given the age of the one it kills (de_thread()). If that is in
 	 * the parent, who waits in vfork() is killed before, and waits no more (wait_for_vfork_done()).
+	 * That isn't so with CLONE_PARENT, where a sibling waits.
 	 */
 	smp_rmb();
 	return answer == NO && waits && !READ_ONCE(current->vfork_done) ?
